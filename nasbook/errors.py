@@ -1,0 +1,31 @@
+"""The one error that users meet: a clear sentence with the way out, never a traceback from inside."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable
+
+
+class NasbookError(ValueError):
+    """Bad input, a bad file or a bad machine, said in one sentence; the command line exits with status 2."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def one_of(given: object, valid: Iterable[str], what: str) -> str:
+    """Return ``given`` if it is one of ``valid``; else raise NasbookError naming the nearest match."""
+    names = list(valid)
+    if given in names:
+        return str(given)
+    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise NasbookError(f"unknown {what} {given!r}: valid are {', '.join(names)}{hint}")
+
+
+def exit_with(error: NasbookError) -> int:
+    """Print the sentence on standard error and return the exit status for bad input."""
+    print(f"nasbook: {error}", file=sys.stderr)
+    return 2

@@ -1,0 +1,44 @@
+"""Search methods, one file each, in the same section order: a diff of two files is the lesson."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasbook.config import profile_values
+from nasbook.errors import one_of
+
+if TYPE_CHECKING:
+    from nasbook.datasets.images import ImageData
+    from nasbook.runs import Run
+
+METHODS = {"gdas": "nasbook.searchers.gdas"}
+"""Method name to the module that holds it."""
+
+
+def search(
+    method: str,
+    *,
+    data: ImageData,
+    profile: str = "smoke",
+    seed: int = 0,
+    out: str | Path | None = None,
+    **overrides: Any,
+) -> Run:
+    """Search an architecture and return the run.
+
+    ``profile`` "smoke" (a minute on two CPU cores), "lesson" (minutes) or "paper" (the published protocol);
+    ``overrides`` replace single settings of the method's Config. ``out`` is the run folder (default
+    ``runs/METHOD-PROFILE-SEED`` under the working directory): an unfinished run there is continued, a finished
+    one loaded. The test part of ``data`` is not touched. Raises NasbookError for anything misspelt, ill-typed
+    or impossible, and for a folder that holds a run of another config.
+    """
+    module = import_module(METHODS[one_of(method, METHODS, "method")])
+    from nasbook.training.search import check_data, run_search
+
+    check_data(data)
+    values = profile_values(module.PROFILES, profile, seed)
+    config = module.Config.make(values | overrides)
+    folder = Path("runs") / f"{method}-{profile}-{seed}" if out is None else Path(out)
+    return run_search(module, method, config, data, profile, folder)

@@ -1,0 +1,89 @@
+"""GDAS: one sampled operation an edge, with a gradient through the sample.
+
+Dong & Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019, arXiv 1910.04465. Each
+forward runs one architecture drawn by the Gumbel-max trick; the backward pass goes through the soft sample
+(straight-through), so that all logits of an edge learn although one operation ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nasbook import relaxations
+from nasbook.searchers.derivation import darts_rule
+from nasbook.spaces.genotypes import Genotype
+from nasbook.training.numerics import frozen_statistics
+from nasbook.training.search import Search, SearchConfig, descend_alphas, descend_weights
+
+
+class Config(SearchConfig):
+    """GDAS's settings; the defaults are the paper's.
+
+    ``tau_start``, ``tau_end``: the temperature falls linearly over the epochs. The paper prints 10 to 1; the
+    authors' erratum says 10 to 0.1.
+    ``sample_per``: one draw for each kind of cell, or one for each cell of the network.
+    ``estimator``: "executed" runs the sampled operation only (the paper's acceleration); "full" runs all of
+    them, those with weight zero too, which is straight-through in full.
+    """
+
+    epochs: int = Field(240, gt=0)
+    batch_size: int = Field(128, gt=1)
+    tau_start: float = Field(10.0, gt=0)
+    tau_end: float = Field(0.1, gt=0)
+    sample_per: Literal["forward", "cell"] = "forward"
+    estimator: Literal["executed", "full"] = "executed"
+
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {
+        "epochs": 8, "batch_size": 64, "channels": 8, "cells": 5, "padding": 2, "split": (0.4, 0.4, 0.2),
+        "weight_lr": 0.1, "alpha_lr": 0.02,
+    },
+    "lesson": {"epochs": 30, "batch_size": 64, "channels": 16, "cells": 5, "padding": 2, "alpha_lr": 0.003},
+    "paper": {},
+}
+"""What differs from the published protocol; the alphas of a short search need a larger step to move at all."""
+
+
+def temperature(config: Config, epoch: int) -> float:
+    """tau in ``epoch`` (from 0): tau_start - (tau_start - tau_end) * epoch / epochs."""
+    return config.tau_start - (config.tau_start - config.tau_end) * epoch / config.epochs
+
+
+def paths(search: Search) -> dict[str, Tensor]:
+    """A fresh architecture: for each kind of cell (E, O), or (cells, E, O) with one draw a cell."""
+    def draw(alpha: Tensor) -> Tensor:
+        return relaxations.one_hot(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
+
+    if search.config.sample_per == "forward":
+        return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
+    return {
+        kind: torch.stack([draw(alpha) for _ in range(search.net.kinds.count(kind))])  # (cells, E, O)
+        for kind, alpha in search.alphas.items()
+    }
+
+
+def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample an architecture and train its weights on a batch; the alphas get no gradient."""
+    drawn = {kind: path.detach() for kind, path in paths(search).items()}
+    return descend_weights(search, search.net(images, drawn), labels)
+
+
+def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample another architecture and move the alphas on a held-out batch; the weights stay."""
+    execute = "nonzero" if search.config.estimator == "executed" else "all"
+    with frozen_statistics(search.norms):
+        logits = search.net(images, paths(search), execute=execute)
+    return descend_alphas(search, logits, labels)
+
+
+def derive(alphas: Mapping[str, Tensor], config: Config) -> tuple[Genotype, pd.DataFrame]:
+    """DARTS's rule: two distinct inputs a node, ``none`` excluded; and the margin of every decision."""
+    arrays = {kind: alpha.detach().cpu().numpy() for kind, alpha in alphas.items()}
+    return darts_rule(arrays, config.operations, config.nodes)

@@ -1,0 +1,262 @@
+"""What a search finds: a genotype, the discrete description of a cell, and the catalogue of published ones.
+
+The text form is the one that DARTS (Liu et al., 2019, arXiv 1806.09055) printed first and that every
+repository since prints: ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), ...)``.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nasbook.errors import NasbookError, one_of
+from nasbook.spaces.names import CELL_OPERATIONS
+
+Node = tuple[tuple[str, int], ...]
+FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+
+
+@dataclass(frozen=True, eq=False)
+class Genotype:
+    """A normal and a reduction cell, each a list of nodes, each node a list of (operation, input).
+
+    Node ``i`` of the list is graph node ``i + 2``; inputs 0 and 1 are the outputs of the two cells before. A node
+    sums its operations' outputs and may hold any number of them; the cell's output concatenates the graph nodes
+    of its ``concat``. ``reduce=None`` stands for GDAS's fixed reduction cell.
+
+    Two genotypes are equal if they differ only in the order in which nodes list their inputs.
+    Raises NasbookError for an unknown operation or an input that the node cannot have.
+    """
+
+    normal: tuple[Node, ...]
+    normal_concat: tuple[int, ...] = (2, 3, 4, 5)
+    reduce: tuple[Node, ...] | None = None
+    reduce_concat: tuple[int, ...] = (2, 3, 4, 5)
+
+    def __post_init__(self) -> None:
+        for kind in ("normal", "reduce"):
+            nodes = getattr(self, kind)
+            if nodes is None and kind == "reduce":
+                object.__setattr__(self, "reduce_concat", _concat(self.reduce_concat, kind, None))
+                continue
+            nodes = _nodes(nodes, kind)
+            object.__setattr__(self, kind, nodes)
+            object.__setattr__(
+                self, f"{kind}_concat", _concat(getattr(self, f"{kind}_concat"), kind, len(nodes))
+            )
+
+    @property
+    def kinds(self) -> dict[str, tuple[tuple[Node, ...], tuple[int, ...]]]:
+        """The searched cells: kind to (nodes, concat); "reduce" is absent if the reduction cell is fixed."""
+        cells = {"normal": (self.normal, self.normal_concat)}
+        if self.reduce is not None:
+            cells["reduce"] = (self.reduce, self.reduce_concat)
+        return cells
+
+    @cached_property
+    def _identity(self) -> tuple:
+        def unordered(nodes: tuple[Node, ...] | None) -> tuple | None:
+            return None if nodes is None else tuple(tuple(sorted(node)) for node in nodes)
+
+        reduce_concat = None if self.reduce is None else self.reduce_concat
+        return unordered(self.normal), self.normal_concat, unordered(self.reduce), reduce_concat
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Genotype) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __str__(self) -> str:
+        parts = []
+        for kind in ("normal", "reduce"):
+            nodes, concat = getattr(self, kind), getattr(self, f"{kind}_concat")
+            parts += [f"{kind}={_nodes_text(nodes)}", f"{kind}_concat={_concat_text(concat)}"]
+        return f"Genotype({', '.join(parts)})"
+
+    __repr__ = __str__
+
+    @classmethod
+    def parse(cls, text: str) -> Genotype:
+        """Read the community's text, without evaluating it.
+
+        Accepts the flat form with two pairs a node, nested lists with any number, ``range(a, b)``, keyword or
+        positional arguments, pairs that carry a weight as third entry (it is dropped), and anything before the
+        word ``Genotype`` (a log prefix, an assignment). Raises NasbookError with what is wrong.
+        """
+        start = text.find("Genotype(")
+        if start < 0:
+            raise NasbookError(f"no 'Genotype(...)' in {_shorten(text)!r}")
+        try:
+            call = ast.parse(text[start:].strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise NasbookError(f"cannot read the genotype {_shorten(text[start:])!r}: {error}") from error
+        if not isinstance(call, ast.Call):
+            raise NasbookError(f"after 'Genotype(...)' comes more text: {_shorten(text[start:])!r}")
+        if len(call.args) > len(FIELDS):
+            raise NasbookError(f"a Genotype has {len(FIELDS)} arguments ({', '.join(FIELDS)}), got {len(call.args)}")
+        values = {field: _literal(node) for field, node in zip(FIELDS, call.args)}
+        for keyword in call.keywords:
+            name = one_of(keyword.arg, FIELDS, "genotype field")
+            if name in values:
+                raise NasbookError(f"the genotype gives {name} twice")
+            values[name] = _literal(keyword.value)
+        if "normal" not in values:
+            raise NasbookError("the genotype has no 'normal' cell")
+        for kind in ("normal", "reduce"):
+            if values.get(kind) is not None:
+                values[kind] = _group(values[kind], kind)
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """The genotype as JSON text, one line a cell; read it back with :meth:`from_json`."""
+        rows = [f"  {json.dumps(field)}: {json.dumps(getattr(self, field))}" for field in FIELDS]
+        return "{\n" + ",\n".join(rows) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """The genotype in a JSON text. Raises NasbookError if it is not one."""
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise NasbookError(f"cannot read the genotype's JSON: {error}") from error
+        if not isinstance(values, dict) or "normal" not in values:
+            raise NasbookError(f"the JSON holds no genotype: {_shorten(text)!r}")
+        for name in values:
+            one_of(name, FIELDS, "genotype field")
+        return cls(**values)
+
+    def network(
+        self,
+        channels: int,
+        cells: int,
+        classes: int,
+        auxiliary: bool = False,
+        stem: str = "cifar",
+        seed: int = 0,
+    ):
+        """The stand-alone network of this cell: :class:`nasbook.spaces.networks.CellNetwork`.
+
+        ``channels`` of the first cells, doubled at each of the two reductions; ``stem`` "cifar" (32 pixels) or
+        "imagenet" (224 pixels); ``seed`` of the initial weights. Raises NasbookError for impossible sizes.
+        """
+        from nasbook.spaces.networks import CellNetwork
+
+        return CellNetwork(self, channels, cells, classes, auxiliary=auxiliary, stem=stem, seed=seed)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        from nasbook.drawing.cells import genotype_mimebundle
+
+        return genotype_mimebundle(self.kinds)
+
+
+def _shorten(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of a literal or of ``range`` with literal arguments."""
+    try:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("range", "list"):
+            arguments = [_literal(argument) for argument in node.args]
+            return list(range(*arguments)) if node.func.id == "range" else list(*arguments)
+        return ast.literal_eval(node)
+    except (ValueError, TypeError) as error:
+        raise NasbookError(f"the genotype holds {_shorten(ast.unparse(node))!r}, which is no literal") from error
+
+
+def _is_pair(entry: object) -> bool:
+    """Whether ``entry`` is (operation, input) or (operation, input, weight)."""
+    return isinstance(entry, tuple | list) and len(entry) in (2, 3) and isinstance(entry[0], str)
+
+
+def _group(entries: object, kind: str) -> list:
+    """Nodes from a flat list of pairs, two a node; nested lists pass."""
+    if not isinstance(entries, tuple | list):
+        raise NasbookError(f"the {kind} cell is {entries!r}; it must be a list of nodes")
+    if not entries or not all(_is_pair(entry) for entry in entries):
+        return list(entries)
+    if len(entries) % 2:
+        raise NasbookError(f"the {kind} cell lists {len(entries)} pairs; the flat form has two for each node")
+    return [entries[i : i + 2] for i in range(0, len(entries), 2)]
+
+
+def _nodes(nodes: object, kind: str) -> tuple[Node, ...]:
+    """``nodes`` as tuples, each operation and input checked."""
+    if not isinstance(nodes, tuple | list) or not nodes:
+        raise NasbookError(f"the {kind} cell is {_shorten(repr(nodes))}; it must be a list of at least one node")
+    checked = []
+    for index, node in enumerate(nodes):
+        if not isinstance(node, tuple | list) or not node or not all(_is_pair(pair) for pair in node):
+            raise NasbookError(
+                f"node {index + 2} of the {kind} cell is {_shorten(repr(node))}; "
+                "it must be a list of (operation, input) pairs"
+            )
+        pairs = []
+        for name, source, *_ in node:
+            one_of(name, CELL_OPERATIONS, "operation")
+            if isinstance(source, bool) or not isinstance(source, int) or not 0 <= source < index + 2:
+                raise NasbookError(
+                    f"node {index + 2} of the {kind} cell reads input {source!r}; "
+                    f"its inputs are the integers 0 to {index + 1}"
+                )
+            pairs.append((name, source))
+        checked.append(tuple(pairs))
+    return tuple(checked)
+
+
+def _concat(concat: object, kind: str, nodes: int | None) -> tuple[int, ...]:
+    """``concat`` as a tuple of distinct intermediate nodes; any such tuple passes where ``nodes`` is None."""
+    valid = isinstance(concat, tuple | list | range) and len(concat) > 0
+    members = tuple(concat) if valid else ()
+    limit = float("inf") if nodes is None else nodes + 2
+    whole = all(isinstance(m, int) and not isinstance(m, bool) and 2 <= m < limit for m in members)
+    if not valid or not whole or len(set(members)) < len(members):
+        span = "intermediate nodes" if nodes is None else f"the nodes 2 to {nodes + 1}"
+        raise NasbookError(f"{kind}_concat is {concat!r}; it must list some of {span}, each once")
+    return members
+
+
+def _nodes_text(nodes: tuple[Node, ...] | None) -> str:
+    if nodes is None:
+        return "None"
+    if all(len(node) == 2 for node in nodes):
+        return str([pair for node in nodes for pair in node])
+    return str([list(node) for node in nodes])
+
+
+def _concat_text(concat: tuple[int, ...]) -> str:
+    first, last = concat[0], concat[-1]
+    return f"range({first}, {last + 1})" if concat == tuple(range(first, last + 1)) else str(list(concat))
+
+
+class Catalogue(Mapping[str, Genotype]):
+    """Published cells by name, e.g. ``nb.genotypes["DARTS_V2"]``; an unknown name raises NasbookError."""
+
+    @cached_property
+    def _cells(self) -> dict[str, Genotype]:
+        rows = json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
+        return {name: Genotype(**row) for name, row in rows.items()}
+
+    def __getitem__(self, name: str) -> Genotype:
+        return self._cells[one_of(name, self._cells, "genotype")]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._cells
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cells)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __repr__(self) -> str:
+        return f"{len(self)} published cells: {', '.join(self)}"
+
+
+catalogue = Catalogue()

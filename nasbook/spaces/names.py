@@ -1,0 +1,29 @@
+"""The names of operations, in the order in which architecture parameters store them (plain data, no torch)."""
+
+from __future__ import annotations
+
+DARTS_OPERATIONS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""The eight candidates of DARTS, SNAS, GDAS, DATA and MSG-DAS. The order is part of the format of ``alphas.npz``."""
+
+PUBLISHED_OPERATIONS = ("sep_conv_7x7", "conv_7x1_1x7")
+"""Further operations that published cells use."""
+
+CELL_OPERATIONS = DARTS_OPERATIONS + PUBLISHED_OPERATIONS
+
+
+def cell_edges(nodes: int = 4) -> tuple[tuple[int, int], ...]:
+    """The edges (node, input) of a DARTS-type cell in the order of its architecture parameters.
+
+    Graph nodes 0 and 1 are the outputs of the two cells before; node ``i >= 2`` receives an edge from each
+    ``j < i`` (DARTS, section 2.1). Four nodes have 14 edges.
+    """
+    return tuple((node, source) for node in range(2, 2 + nodes) for source in range(node))

@@ -1,0 +1,306 @@
+"""Networks of stacked cells: the super-net that is searched and the network that is trained.
+
+Cells at one and two thirds of the depth are reductions and double the channels (DARTS, Liu et al., 2019, arXiv
+1806.09055, section 3.1). The CIFAR stem is one 3x3 convolution to 3C channels; the ImageNet stem reduces 224
+pixels to 28 in three convolutions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nasbook.errors import NasbookError, one_of
+from nasbook.spaces.cells import Cell, FixedReductionCell, Preprocess, SearchCell
+from nasbook.spaces.genotypes import Genotype
+from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
+from nasbook.spaces.operations import conv
+
+
+def reduction_positions(cells: int) -> tuple[int, int]:
+    """The indices of the two reduction cells among ``cells``."""
+    return cells // 3, 2 * cells // 3
+
+
+def check_sizes(channels: object, cells: object, classes: object, divisor: int = 1) -> None:
+    """Raise NasbookError unless a network of these sizes can be built, with channels divisible by ``divisor``."""
+    for name, value, least in (("channels", channels, 2), ("cells", cells, 3), ("classes", classes, 2)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise NasbookError(f"{name} is {value!r}; it must be an integer of at least {least}")
+    if channels % divisor:
+        near = divisor * max(1, round(channels / divisor))
+        raise NasbookError(f"channels is {channels}; here it must be divisible by {divisor}: try {near}")
+
+
+def channel_divisor(stem: str, fixed_reduction: bool) -> int:
+    """What the channels of a network must be divisible by: 2 for the ImageNet stem, which begins with half of
+    them; 4 for the fixed reduction cell, which has 8 groups and stands where the channels have doubled."""
+    return 4 if fixed_reduction else 2 if stem == "imagenet" else 1
+
+
+class CellStack(nn.Module):
+    """What super-net and stand-alone network share: stem, preprocessing of every cell, classifier.
+
+    ``make_cell(kind, channels)`` gives the cell for "normal" or "reduce"; ``widths[kind]`` is the number of nodes
+    that this kind of cell concatenates.
+    """
+
+    def __init__(
+        self,
+        make_cell: Callable[[str, int], nn.Module],
+        widths: Mapping[str, int],
+        channels: int,
+        cells: int,
+        classes: int,
+        *,
+        stem: str,
+        affine: bool,
+        fixed_reduction: bool,
+    ) -> None:
+        super().__init__()
+        one_of(stem, ["cifar", "imagenet"], "stem")
+        check_sizes(channels, cells, classes, channel_divisor(stem, fixed_reduction))
+        self.kinds = ["reduce" if i in reduction_positions(cells) else "normal" for i in range(cells)]
+        self.channels, self.classes = channels, classes
+        if stem == "cifar":
+            far = near = 3 * channels
+            self.stems = nn.ModuleList(
+                [nn.Sequential(nn.Conv2d(3, near, 3, padding=1, bias=False), nn.BatchNorm2d(near))]
+            )
+        else:
+            far = near = channels
+            first = nn.Sequential(
+                nn.Conv2d(3, channels // 2, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(channels // 2),
+                *conv(channels // 2, channels, 3, 2, True)[:2],
+                nn.BatchNorm2d(channels),
+            )
+            self.stems = nn.ModuleList([first, conv(channels, channels, 3, 2, True)])
+        after_reduction = stem == "imagenet"
+        self.inputs, self.cells = nn.ModuleList(), nn.ModuleList()
+        self.widths = []
+        for kind in self.kinds:
+            channels *= 2 if kind == "reduce" else 1
+            self.inputs.append(Preprocess(far, near, channels, after_reduction=after_reduction, affine=affine))
+            self.cells.append(make_cell(kind, channels))
+            far, near = near, widths[kind] * channels
+            self.widths.append(near)
+            after_reduction = kind == "reduce"
+        self.classifier = nn.Linear(near, classes)
+
+    def stem(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The first two cell inputs of images (B, 3, H, W): equal on CIFAR, 1/4 and 1/8 of the size on ImageNet."""
+        first = self.stems[0](x)  # (B, 3C, H, W), or (B, C, H/4, W/4)
+        return first, (self.stems[1](first) if len(self.stems) > 1 else first)  # (B, C, H/8, W/8)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """(B, width, H', W') to logits (B, classes), averaging over the pixels."""
+        return self.classifier(x.mean(dim=(2, 3)))  # (B, width) -> (B, classes)
+
+
+class CellSupernet(CellStack):
+    """The network that contains every architecture of a cell space.
+
+    ``fixed_reduction``: reductions are GDAS's fixed cell, and only the normal cell is searched. Architecture
+    parameters are not part of the module: they come in as paths.
+    """
+
+    def __init__(
+        self,
+        channels: int = 16,
+        cells: int = 8,
+        classes: int = 10,
+        *,
+        operations: Sequence[str] = DARTS_OPERATIONS,
+        nodes: int = 4,
+        fixed_reduction: bool = False,
+        stem: str = "cifar",
+        seed: int = 0,
+    ) -> None:
+        def make_cell(kind: str, width: int) -> nn.Module:
+            if kind == "reduce" and fixed_reduction:
+                return FixedReductionCell(width, affine=False)
+            return SearchCell(width, 2 if kind == "reduce" else 1, operations, nodes)
+
+        widths = {"normal": nodes, "reduce": 4 if fixed_reduction else nodes}
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            super().__init__(
+                make_cell,
+                widths,
+                channels,
+                cells,
+                classes,
+                stem=stem,
+                affine=False,
+                fixed_reduction=fixed_reduction,
+            )
+        self.operations = tuple(operations)
+        self.nodes = nodes
+        self.searched = ("normal",) if fixed_reduction else ("normal", "reduce")
+
+    def uniform_paths(self) -> dict[str, Tensor]:
+        """Equal weights for all operations of each searched kind of cell, each (E, O)."""
+        shape = (len(cell_edges(self.nodes)), len(self.operations))
+        return {kind: torch.full(shape, 1 / shape[1]) for kind in self.searched}
+
+    def forward(
+        self, x: Tensor, paths: Mapping[str, Tensor] | None = None, *, execute: str = "nonzero"
+    ) -> Tensor:
+        """Logits (B, classes) of images ``x`` (B, 3, H, W).
+
+        ``paths[kind]`` is (E, O), shared by all cells of that kind, or (cells of that kind, E, O); ``None`` is the
+        uniform mixture. An operation runs only where its weight is not exactly zero, and its output is
+        multiplied by the weight, so that the weight receives a gradient. Which run is decided once a forward,
+        on the host. ``execute="all"`` runs every operation, weight zero included (full straight-through).
+        """
+        paths = self.uniform_paths() if paths is None else paths
+        one_of(execute, ["nonzero", "all"], "execute")
+        steps = {kind: iter(self._plan(kind, paths, x.device, execute)) for kind in self.searched}
+        far, near = self.stem(x)
+        for kind, prepare, cell in zip(self.kinds, self.inputs, self.cells):
+            step = next(steps[kind]) if kind in steps else ()
+            far, near = near, cell(*prepare(far, near), *step)
+        return self.classify(near)
+
+    def _plan(self, kind: str, paths: Mapping[str, Tensor], device: torch.device, execute: str) -> list[tuple]:
+        """For each cell of ``kind``: its weights (E, O) on ``device`` and, for each edge, the operations to run."""
+        if kind not in paths:
+            raise NasbookError(f"paths has no {kind!r} entry; it needs {', '.join(self.searched)}")
+        path = paths[kind]
+        count = self.kinds.count(kind)
+        shape = (len(cell_edges(self.nodes)), len(self.operations))
+        if tuple(path.shape) not in (shape, (count, *shape)):
+            raise NasbookError(
+                f"the {kind} path has shape {tuple(path.shape)}; it must be (edges, operations) = {shape}, or "
+                f"{(count, *shape)} with one for each of the {count} {kind} cells"
+            )
+        every = [list(range(shape[1]))] * shape[0]
+        if path.dim() == 2:
+            runs = every if execute == "all" else _nonzero(path.detach().cpu())
+            return [(path.to(device), runs)] * count
+        host = path.detach().cpu()
+        return [
+            (weights, every if execute == "all" else _nonzero(chosen))
+            for weights, chosen in zip(path.to(device).unbind(), host.unbind())
+        ]
+
+
+def _nonzero(path: Tensor) -> list[list[int]]:
+    """For each edge of (E, O) weights, the operations whose weight is not zero."""
+    return [[op for op, weight in enumerate(row) if weight != 0.0] for row in path.tolist()]
+
+
+class AuxiliaryHead(nn.Module):
+    """The second classifier after two thirds of the depth, used in training only (Inception; DARTS's sizes).
+
+    As in the published networks, the ImageNet head lacks the last BatchNorm.
+    """
+
+    def __init__(self, width: int, classes: int, stem: str) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(5, stride=3 if stem == "cifar" else 2, count_include_pad=False),
+            nn.Conv2d(width, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            nn.BatchNorm2d(768) if stem == "cifar" else nn.Identity(),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, classes)
+
+        self.least = 8 if stem == "cifar" else 7
+
+    def forward(self, x: Tensor) -> Tensor:
+        if min(x.shape[2:]) < self.least:
+            raise NasbookError(
+                f"the auxiliary head needs feature maps of {self.least} pixels and got {min(x.shape[2:])}: use "
+                "images of 32 pixels (224 with the ImageNet stem), or auxiliary=False"
+            )
+        return self.classifier(self.features(x).mean(dim=(2, 3)))  # (B, 768) -> (B, classes)
+
+
+class CellNetwork(CellStack):
+    """The stand-alone network of a genotype, as it is trained and reported. See :meth:`Genotype.network`."""
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        channels: int,
+        cells: int,
+        classes: int,
+        *,
+        auxiliary: bool = False,
+        stem: str = "cifar",
+        seed: int = 0,
+    ) -> None:
+        kinds = genotype.kinds
+
+        def make_cell(kind: str, width: int) -> nn.Module:
+            if kind not in kinds:
+                return FixedReductionCell(width, affine=True)
+            nodes, concat = kinds[kind]
+            return Cell(nodes, concat, width, 2 if kind == "reduce" else 1)
+
+        widths = {"reduce": 4} | {kind: len(concat) for kind, (_, concat) in kinds.items()}
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            super().__init__(
+                make_cell,
+                widths,
+                channels,
+                cells,
+                classes,
+                stem=stem,
+                affine=True,
+                fixed_reduction=genotype.reduce is None,
+            )
+            self.auxiliary_position = reduction_positions(cells)[1]
+            self.auxiliary_head = (
+                AuxiliaryHead(self.widths[self.auxiliary_position], classes, stem) if auxiliary else None
+            )
+        self.genotype = genotype
+        self.description = {
+            "genotype": str(genotype), "channels": channels, "cells": cells, "classes": classes,
+            "auxiliary": auxiliary, "stem": stem, "seed": seed,
+        }
+        self.drops = sum(cell.drops for cell in self.cells)
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Logits (B, classes) of images (B, 3, H, W); ``keep`` as in :meth:`forward_auxiliary`."""
+        return self._run(x, keep)[0]
+
+    def forward_auxiliary(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Logits and the auxiliary head's logits, each (B, classes); the second is None without a head.
+
+        ``keep`` (drops, B) are the drop-path masks of :func:`drop_path_masks`, None to drop nothing.
+        """
+        out, middle = self._run(x, keep)
+        return out, None if self.auxiliary_head is None else self.auxiliary_head(middle)
+
+    def _run(self, x: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+        masks = [None] * len(self.cells) if keep is None else keep.split([cell.drops for cell in self.cells])
+        far, near = self.stem(x)
+        middle = near
+        for i, (prepare, cell, mask) in enumerate(zip(self.inputs, self.cells, masks)):
+            far, near = near, cell(*prepare(far, near), mask)
+            middle = near if i == self.auxiliary_position else middle
+        return self.classify(near), middle
+
+
+def drop_path_masks(
+    drops: int, batch: int, probability: float, generator: torch.Generator, device: torch.device
+) -> Tensor | None:
+    """Masks (drops, batch) that hold 0 with ``probability`` and else 1/(1 - probability); None for probability 0.
+
+    Drawn at once on the generator's device and moved once, so that the stream does not depend on ``device``.
+    """
+    if probability == 0:
+        return None
+    keep = 1 - probability
+    drawn = torch.rand(drops, batch, generator=generator, device=generator.device) < keep  # (drops, B)
+    return drawn.to(torch.float32).div_(keep).to(device)

@@ -1,0 +1,139 @@
+"""The candidate operations of cell search spaces.
+
+Each keeps C channels and divides height and width by its stride, rounding up. Convolutions have no bias and
+stand in the order ReLU, convolution, BatchNorm. While searching, BatchNorm has no learned scale
+(``affine=False``): a scale would cancel the architecture's weight.
+Follows DARTS (Liu et al., 2019, arXiv 1806.09055, section 3.1 and its released operations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasbook.errors import NasbookError, one_of
+
+
+class Zero(nn.Module):
+    """``none``: zeros of the shape that the edge's other operations have.
+
+    Made anew rather than multiplied by zero, so that a NaN or an infinity in the input ends here.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])  # (B, C, ceil(H/s), ceil(W/s))
+
+
+class FactorizedReduce(nn.Module):
+    """Half the height and width without losing every other pixel: two 1x1 convolutions of stride 2, one of
+    them on the image shifted by a pixel, concatenated.
+
+    Odd sizes are padded by one pixel at the right and bottom first (even sizes are not changed by it).
+    Raises NasbookError if the output channels cannot be halved.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, affine: bool) -> None:
+        super().__init__()
+        if channels_out % 2:
+            raise NasbookError(
+                f"a stride-2 skip connection splits its channels in two halves, and {channels_out} is odd: "
+                f"choose an even number of channels, such as {channels_out + 1}"
+            )
+        self.even = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)
+        shifted = F.pad(x, (-1, 1, -1, 1))  # (B, Cin, H, W), moved up and left by one pixel
+        halves = torch.cat([self.even(x), self.odd(shifted)], dim=1)  # (B, Cout, ceil(H/2), ceil(W/2))
+        return self.norm(halves)
+
+
+def conv(channels_in: int, channels_out: int, kernel: int, stride: int, affine: bool) -> nn.Sequential:
+    """ReLU, a k x k convolution, BatchNorm."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(channels_out, affine=affine),
+    )
+
+
+def depthwise_separable(C: int, kernel: int, stride: int, dilation: int, affine: bool) -> nn.Sequential:
+    """ReLU, a depthwise k x k convolution, a 1x1 convolution, BatchNorm."""
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(C, C, kernel, stride=stride, padding=padding, dilation=dilation, groups=C, bias=False),
+        nn.Conv2d(C, C, 1, bias=False),
+        nn.BatchNorm2d(C, affine=affine),
+    )
+
+
+def separable(C: int, kernel: int, stride: int, affine: bool) -> nn.Sequential:
+    """``sep_conv``: depthwise-separable twice, the stride in the first."""
+    return nn.Sequential(
+        *depthwise_separable(C, kernel, stride, 1, affine),
+        *depthwise_separable(C, kernel, 1, 1, affine),
+    )
+
+
+def factorized_7x7(C: int, stride: int, affine: bool) -> nn.Sequential:
+    """``conv_7x1_1x7``: a full 7x7 field from a 1x7 and a 7x1 convolution (NASNet)."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(C, C, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
+        nn.Conv2d(C, C, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
+        nn.BatchNorm2d(C, affine=affine),
+    )
+
+
+def skip(C: int, stride: int, affine: bool) -> nn.Module:
+    """``skip_connect``: the identity, or FactorizedReduce where the edge has stride 2."""
+    return nn.Identity() if stride == 1 else FactorizedReduce(C, C, affine)
+
+
+Maker = Callable[[int, int, bool], nn.Module]
+
+OPERATIONS: dict[str, Maker] = {
+    "none": lambda C, stride, affine: Zero(stride),
+    "max_pool_3x3": lambda C, stride, affine: nn.MaxPool2d(3, stride=stride, padding=1),
+    "avg_pool_3x3": lambda C, stride, affine: nn.AvgPool2d(
+        3, stride=stride, padding=1, count_include_pad=False
+    ),
+    "skip_connect": skip,
+    "sep_conv_3x3": lambda C, stride, affine: separable(C, 3, stride, affine),
+    "sep_conv_5x5": lambda C, stride, affine: separable(C, 5, stride, affine),
+    "dil_conv_3x3": lambda C, stride, affine: depthwise_separable(C, 3, stride, 2, affine),
+    "dil_conv_5x5": lambda C, stride, affine: depthwise_separable(C, 5, stride, 2, affine),
+    "sep_conv_7x7": lambda C, stride, affine: separable(C, 7, stride, affine),
+    "conv_7x1_1x7": factorized_7x7,
+}
+"""Name to maker(channels, stride, affine). Adding an operation is adding an entry (and a colour in the drawing)."""
+
+
+def make_operation(name: str, channels: int, stride: int, *, searching: bool) -> nn.Module:
+    """The operation as an edge of a cell holds it.
+
+    ``searching``: BatchNorm without scale and shift, and one more such BatchNorm behind each pooling, as DARTS
+    has it in its super-net only. Raises NasbookError for an unknown name.
+    """
+    operation = OPERATIONS[one_of(name, OPERATIONS, "operation")](channels, stride, not searching)
+    if searching and "pool" in name:
+        return nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
+    return operation
+
+
+def drop_path(x: Tensor, keep: Tensor) -> Tensor:
+    """Scheduled drop-path: a whole path of some samples set to zero (NASNet, Zoph et al., 2018).
+
+    ``x`` (B, C, H, W); ``keep`` (B,) holds 0 or 1/(1 - p), so that the expectation is kept.
+    """
+    return x * keep.to(x.dtype)[:, None, None, None]  # (B, C, H, W) * (B, 1, 1, 1)

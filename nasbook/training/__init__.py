@@ -1,0 +1,1 @@
+"""The shared loops: searching by turns and training a found network."""

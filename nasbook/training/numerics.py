@@ -1,0 +1,67 @@
+"""Random streams, precision and BatchNorm: what every loop must do in the same way."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+import torch
+from torch import nn
+
+
+def stream(seed: int, name: str) -> torch.Generator:
+    """A CPU generator of its own for each purpose ``name`` of a run, so that one use never shifts another."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def cosine(start: float, end: float, epoch: int, epochs: int) -> float:
+    """The learning rate of ``epoch`` (from 0) on half a cosine from ``start`` towards ``end``."""
+    return end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def autocast(device: torch.device, bfloat16: bool | None) -> AbstractContextManager:
+    """bfloat16 arithmetic in convolutions and linear layers. None: on CUDA devices that have it, not on a CPU."""
+    if bfloat16 is None:
+        bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+
+
+def memory_format(device: torch.device, channels_last: bool | None) -> torch.memory_format:
+    """How images and weights lie in memory. None: channels last on every device but CUDA, where depthwise
+    convolutions in that layout have been slow."""
+    chosen = device.type != "cuda" if channels_last is None else channels_last
+    return torch.channels_last if chosen else torch.contiguous_format
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Choose cuDNN's deterministic algorithms inside; nothing to do on a CPU."""
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The BatchNorm layers of ``net`` that keep running statistics; a super-net has a thousand, so find them once."""
+    return [
+        m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+    ]
+
+
+@contextmanager
+def frozen_statistics(norms: Sequence[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
+    """Inside, ``norms`` normalise by the batch and leave their running statistics alone."""
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

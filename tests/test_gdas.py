@@ -1,0 +1,372 @@
+"""GDAS: what runs, what learns, what stays untouched."""
+
+import pytest
+import torch
+from torch import nn
+
+import nasbook as nb
+from nasbook.datasets.splits import split
+from nasbook.searchers import gdas
+from nasbook.spaces.networks import CellSupernet
+from nasbook.training import search as loop
+from nasbook.training.numerics import stream
+
+TINY = {"seed": 0, "epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 2, "padding": 1,
+        "split": (0.4, 0.4, 0.2)}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return nb.datasets.load("digits")
+
+
+def begin(digits, **overrides):
+    config = gdas.Config.make(TINY | overrides)
+    search = loop.start(config, digits, split(digits.labels, config.split, config.seed))
+    search.net.train()
+    search.tau = 1.0
+    return search
+
+
+def batch(search, digits, part="weights"):
+    return loop.next_batch(search, digits, part)
+
+
+def bits(tensors):
+    return {name: t.detach().clone() for name, t in tensors}
+
+
+def changed(before, tensors):
+    return {name for name, t in tensors if not torch.equal(before[name], t)}
+
+
+def drawn_operations(search):
+    """The (cell, edge, operation) indices that the next forward will run."""
+    state = search.draws.get_state()
+    paths = gdas.paths(search)
+    search.draws.set_state(state)
+    return {
+        (cell, edge, int(op))
+        for cell, kind in enumerate(search.net.kinds)
+        for edge, op in enumerate(paths[kind].argmax(-1))
+    }
+
+
+def operations(net):
+    return {
+        (c, e, o): op
+        for c, cell in enumerate(net.cells)
+        for e, edge in enumerate(cell.edges)
+        for o, op in enumerate(edge)
+    }
+
+
+def test_each_forward_runs_one_operation_an_edge_14_a_cell(digits):
+    search = begin(digits, nodes=4)
+    calls = []
+    for key, op in operations(search.net).items():
+        op.register_forward_hook(lambda *_, key=key: calls.append(key))
+    for step in (gdas.weight_step, gdas.architecture_step):
+        calls.clear()
+        expected = drawn_operations(search)
+        step(search, *batch(search, digits))
+        assert len(calls) == 14 * 3
+        assert set(calls) == expected
+
+
+def test_unsampled_operations_have_no_gradient_and_keep_their_bits(digits):
+    search = begin(digits)
+    for _ in range(3):
+        images, labels = batch(search, digits)
+        ran = drawn_operations(search)
+        before = bits(search.net.named_parameters())
+        gdas.weight_step(search, images, labels)
+        for key, op in operations(search.net).items():
+            for name, p in op.named_parameters():
+                full = f"cells.{key[0]}.edges.{key[1]}.{key[2]}.{name}"
+                if key in ran:
+                    assert p.grad is not None and not torch.equal(before[full], p), full
+                else:
+                    assert p.grad is None and torch.equal(before[full], p), full
+
+
+def test_a_weight_step_leaves_the_alphas_alone(digits):
+    search = begin(digits)
+    before = bits(search.alphas.items())
+    gdas.weight_step(search, *batch(search, digits))
+    assert not changed(before, search.alphas.items())
+    assert all(alpha.grad is None for alpha in search.alphas.values())
+
+
+def test_an_architecture_step_moves_alphas_only(digits):
+    search = begin(digits)
+    gdas.weight_step(search, *batch(search, digits))
+    weights, buffers = bits(search.net.named_parameters()), bits(search.net.named_buffers())
+    gradients = [p.grad if p.grad is None else p.grad.clone() for p in search.net.parameters()]
+    before = bits(search.alphas.items())
+    gdas.architecture_step(search, *batch(search, digits, "alphas"))
+    assert changed(before, search.alphas.items()) == {"normal", "reduce"}
+    assert not changed(weights, search.net.named_parameters())
+    assert not changed(buffers, search.net.named_buffers()), "running statistics moved"
+    for p, g in zip(search.net.parameters(), gradients):
+        assert (p.grad is None) if g is None else torch.equal(p.grad, g)
+    assert all(m.track_running_stats for m in search.net.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def test_a_weight_step_does_move_running_statistics(digits):
+    search = begin(digits)
+    buffers = bits(search.net.named_buffers())
+    gdas.weight_step(search, *batch(search, digits))
+    assert any("running_mean" in name for name in changed(buffers, search.net.named_buffers()))
+
+
+def test_the_optimizers_share_nothing_and_leave_nothing_out(digits):
+    search = begin(digits)
+    weights = {id(p) for group in search.weight_optimizer.param_groups for p in group["params"]}
+    alphas = {id(p) for group in search.alpha_optimizer.param_groups for p in group["params"]}
+    assert weights == {id(p) for p in search.net.parameters()}
+    assert alphas == {id(a) for a in search.alphas.values()}
+    assert not weights & alphas
+
+
+class Scale(nn.Module):
+    """An operation whose output is a known multiple of its input."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+
+def scaled_cell():
+    """A one-node cell with operations x -> 2x, -x, 5x on both edges."""
+    from nasbook.spaces.cells import SearchCell
+
+    cell = SearchCell(2, 1, ("skip_connect", "sep_conv_3x3", "dil_conv_3x3"), nodes=1).double()
+    for edge in cell.edges:
+        for op, factor in enumerate((2.0, -1.0, 5.0)):
+            edge[op] = Scale(factor)
+    return cell
+
+
+@pytest.mark.parametrize("tau", [0.3, 1.0, 10.0])
+def test_alpha_gradients_are_those_of_the_formula(tau):
+    """dL/da_j = c_k h_k (delta_kj - h_j)/tau through the executed k; summed over k for full straight-through."""
+    from nasbook import relaxations
+
+    cell = scaled_cell()
+    far, near = torch.randn(2, 3, 2, 4, 4, dtype=torch.float64, generator=stream(0, "x"))
+    direction = torch.randn(3, 2, 4, 4, dtype=torch.float64, generator=stream(0, "d"))
+    for seed in range(5):
+        alpha = torch.randn(2, 3, dtype=torch.float64, generator=stream(seed, "a")).requires_grad_()
+        h = relaxations.one_hot(alpha, tau, generator=stream(seed, "g"))[0]
+        noise = relaxations.gumbel(alpha, stream(seed, "g"))
+        soft = torch.softmax((alpha + noise) / tau, -1).detach()
+        chosen = soft.argmax(-1).tolist()
+        for active in ([[k] for k in chosen], [[0, 1, 2]] * 2):
+            loss = (cell(far, near, h, active) * direction).sum()
+            found = torch.autograd.grad(loss, alpha, retain_graph=True)[0]
+            for edge, x in enumerate((far, near)):
+                expected = torch.zeros(3, dtype=torch.float64)
+                for k in active[edge]:
+                    c = float((direction * cell.edges[edge][k](x)).sum())
+                    unit = torch.eye(3, dtype=torch.float64)[k]
+                    expected += c * soft[edge, k] * (unit - soft[edge]) / tau
+                torch.testing.assert_close(found[edge], expected)
+
+
+def test_the_full_estimator_runs_everything_and_gives_another_gradient(digits):
+    moved = {}
+    for estimator in ("executed", "full"):
+        search = begin(digits, estimator=estimator)
+        calls = []
+        for op in operations(search.net).values():
+            op.register_forward_hook(lambda *_: calls.append(1))
+        gdas.architecture_step(search, *batch(search, digits, "alphas"))
+        moved[estimator] = search.alphas["normal"].grad.clone(), len(calls)
+    assert moved["executed"][1] == 5 * 3 and moved["full"][1] == 5 * 3 * 8
+    assert not torch.allclose(moved["executed"][0], moved["full"][0])
+
+
+def test_weight_and_architecture_steps_draw_independently(digits):
+    search = begin(digits)
+    first, second = gdas.paths(search), gdas.paths(search)
+    assert not torch.equal(first["normal"].round(), second["normal"].round())
+
+
+def test_one_draw_for_each_cell_on_request(digits):
+    search = begin(digits, cells=8, sample_per="cell", nodes=4)
+    paths = gdas.paths(search)
+    assert paths["normal"].shape == (6, 14, 8) and paths["reduce"].shape == (2, 14, 8)
+    assert len({tuple(p.argmax(-1).tolist()) for p in paths["normal"]}) > 1
+    gdas.architecture_step(search, *batch(search, digits, "alphas"))
+
+
+def test_temperature_falls_linearly_from_10_to_a_tenth():
+    config = gdas.Config.make({})
+    assert gdas.temperature(config, 0) == 10.0
+    assert gdas.temperature(config, config.epochs) == pytest.approx(0.1)
+    assert gdas.temperature(config, 120) == pytest.approx(5.05)
+
+
+def test_paper_profile_is_the_published_protocol():
+    config = gdas.Config.make(gdas.PROFILES["paper"])
+    published = dict(epochs=240, batch_size=128, channels=16, cells=8, nodes=4, weight_lr=0.025, weight_lr_end=0.001,
+                     momentum=0.9, weight_decay=3e-4, clip=5.0, alpha_lr=3e-4, alpha_decay=1e-3, alpha_deviation=1e-3,
+                     tau_start=10.0, tau_end=0.1, order=("weights", "alphas"), padding=4)  # fmt: skip
+    assert {name: getattr(config, name) for name in published} == published
+    search = loop.start(config.model_copy(update={"channels": 4, "cells": 3}), nb.datasets.load("digits"),
+                        {k: torch.arange(200) for k in ("weights", "alphas")})  # fmt: skip
+    assert search.alpha_optimizer.defaults["betas"] == (0.5, 0.999)
+    assert not search.weight_optimizer.defaults["nesterov"]
+
+
+def test_the_fixed_reduction_cell_leaves_one_kind_to_search(digits, tmp_path):
+    run = nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "fixed_reduction": True, "epochs": 1})
+    assert run.kinds == ("normal",) and run.alphas.shape == (2, 1, 5, 8)
+    assert run.genotype.reduce is None
+    assert "skips_reduce" not in set(run.trace["quantity"])
+
+
+def test_a_space_of_one_operation_is_a_plain_network(digits):
+    search = begin(digits, operations=("skip_connect",))
+    images, _ = batch(search, digits)
+    paths = gdas.paths(search)
+    assert all(torch.equal(p, torch.ones(5, 1)) for p in paths.values())
+    torch.testing.assert_close(search.net(images, paths), search.net(images))
+
+
+def test_memory_kept_for_the_backward_pass_is_about_an_eighth_of_the_dense_mixtures():
+    net = CellSupernet(4, 3, 10, nodes=2, operations=tuple(f"sep_conv_{k}x{k}" for k in (3, 5, 7)))
+    x = torch.randn(4, 3, 16, 16)
+
+    def kept(path):
+        total = 0
+
+        def pack(tensor):
+            nonlocal total
+            total += tensor.numel() * tensor.element_size()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+            net(x, {kind: path for kind in net.searched})
+        return total
+
+    dense, single = kept(torch.full((5, 3), 1 / 3)), kept(torch.eye(3)[[0] * 5])
+    none = kept(torch.zeros(5, 3))
+    assert (single - none) / (dense - none) == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_order_of_the_updates_is_an_option(digits, tmp_path):
+    seen = []
+
+    def note(name, step):
+        def noted(search, images, labels):
+            seen.append(name)
+            return step(search, images, labels)
+
+        return noted
+
+    from types import SimpleNamespace
+
+    method = SimpleNamespace(**{k: getattr(gdas, k) for k in ("temperature", "paths", "derive")})
+    method.weight_step, method.architecture_step = note("w", gdas.weight_step), note("a", gdas.architecture_step)
+    for order, first in ((("weights", "alphas"), "w"), (("alphas", "weights"), "a")):
+        seen.clear()
+        config = gdas.Config.make({**TINY, "epochs": 1, "order": order})
+        loop.run_search(method, "gdas", config, digits, "smoke", tmp_path / first)
+        assert seen[0] == first and seen.count("w") == seen.count("a") == len(seen) // 2
+        assert all(a != b for a, b in zip(seen, seen[1:]))
+
+
+def test_the_two_steps_read_their_own_splits(digits, tmp_path, monkeypatch):
+    config = gdas.Config.make({**TINY, "epochs": 1})
+    parts = split(digits.labels, config.split, config.seed)
+    read = {"weights": [], "alphas": []}
+    original = loop.Sampler.next
+
+    def spy(self):
+        chosen = original(self)
+        for name in read:
+            if torch.equal(self.indices, parts[name]):
+                read[name].append(chosen)
+        return chosen
+
+    monkeypatch.setattr(loop.Sampler, "next", spy)
+    nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "epochs": 1})
+    for name, chosen in read.items():
+        assert chosen and set(torch.cat(chosen).tolist()) <= set(parts[name].tolist())
+
+
+def test_a_search_never_touches_the_test_part(digits, tmp_path, monkeypatch):
+    def touched(self):
+        raise AssertionError("the search read the test part")
+
+    monkeypatch.setattr(type(digits), "test", touched)
+    nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "epochs": 1})
+
+
+def test_evaluating_changes_nothing(digits):
+    search = begin(digits)
+    before = bits(search.net.state_dict().items())
+    draws, augmentation = search.draws.get_state(), search.augmentation.get_state()
+    loop.sampled_accuracy(gdas, search, digits, torch.arange(100), 1)
+    assert not changed(before, search.net.state_dict().items())
+    assert torch.equal(draws, search.draws.get_state())
+    assert torch.equal(augmentation, search.augmentation.get_state())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"epoch": 3}, "unknown setting 'epoch'.*did you mean 'epochs'"),
+        ({"epochs": "3"}, "epochs is '3'"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": 2.5}, "epochs is 2.5"),
+        ({"channels": 15}, "channels is 15.*divisible by 2: try 16"),
+        ({"channels": 6, "fixed_reduction": True}, "channels is 6.*divisible by 4: try 8"),
+        ({"channels": True}, "channels is True"),
+        ({"operations": ("sep_conv_3x3", "sepconv")}, "unknown operation 'sepconv'"),
+        ({"operations": ("none",)}, "besides none"),
+        ({"order": ("weights",)}, "weights.*alphas"),
+        ({"sample_per": "cells"}, "sample_per is 'cells'"),
+        ({"split": (0.9, 0.2, 0.1)}, "fractions"),
+        ({"batch_size": 100_000}, "batch"),
+        ({"cells": 2}, "cells is 2"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_sentence(digits, tmp_path, overrides, said):
+    out = tmp_path / "run"
+    with pytest.raises(nb.NasbookError, match=said) as caught:
+        nb.search("gdas", data=digits, out=out, **{**TINY, **overrides})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"method": "gads"}, "unknown method 'gads'.*did you mean 'gdas'"),
+        ({"profile": "smok"}, "unknown profile 'smok'.*did you mean 'smoke'"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"seed": "1"}, "seed is '1'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**63}, "seed is 9223372036854775808"),
+        ({"data": "digits"}, "data is a str"),
+    ],
+)
+def test_bad_calls_are_refused_in_one_sentence(digits, tmp_path, call, said):
+    with pytest.raises(nb.NasbookError, match=said):
+        nb.search(**{"method": "gdas", "data": digits, "out": tmp_path, **call})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_smoke_search_learns(seed, tmp_path):
+    """Held-out accuracy of sampled sub-networks is above chance by five standard errors."""
+    data = nb.datasets.load("cifar10-sample", size=16)
+    run = nb.search("gdas", data=data, profile="smoke", seed=seed, out=tmp_path)
+    n, chance = round(0.2 * len(data)), 0.1
+    error = (chance * (1 - chance) / n) ** 0.5
+    assert run.last("selection", "accuracy") > chance + 5 * error

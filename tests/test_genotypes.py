@@ -1,0 +1,108 @@
+"""Genotypes: the community's text both ways, equality, and clear refusals."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nasbook as nb
+from nasbook.spaces.names import CELL_OPERATIONS
+
+
+def cells(max_pairs=4):
+    def node(index):
+        pair = st.tuples(st.sampled_from(CELL_OPERATIONS), st.integers(0, index + 1))
+        return st.lists(pair, min_size=1, max_size=max_pairs)
+
+    return st.integers(1, 5).flatmap(lambda n: st.tuples(*[node(i) for i in range(n)]))
+
+
+@st.composite
+def genotypes(draw):
+    normal, reduce = draw(cells()), draw(st.none() | cells())
+    concat = [
+        draw(st.lists(st.sampled_from(range(2, 2 + len(c))), min_size=1, unique=True)) if c else [2, 3, 4, 5]
+        for c in (normal, reduce)
+    ]
+    return nb.Genotype(normal, concat[0], reduce, concat[1])
+
+
+@given(genotypes())
+def test_text_and_json_round_trip(genotype):
+    for back in (nb.Genotype.parse(str(genotype)), nb.Genotype.from_json(genotype.to_json())):
+        assert back == genotype
+        assert str(back) == str(genotype)
+        assert hash(back) == hash(genotype)
+
+
+def test_the_catalogue_has_the_published_text():
+    assert str(nb.genotypes["DARTS_V2"]) == (
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
+        "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], "
+        "normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), "
+        "('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), "
+        "('max_pool_3x3', 1)], reduce_concat=range(2, 6))"
+    )
+    assert len(nb.genotypes) == 18
+    assert all(nb.Genotype.parse(str(g)) == g for g in nb.genotypes.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Genotype([('skip_connect', 0), ('sep_conv_3x3', 1)], range(2, 3))",
+        "08/01 12:00:00 PM genotype = Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2])",
+        "X = Genotype(normal=[(('skip_connect', 0, 0.13), ('sep_conv_3x3', 1, 0.12))], normal_concat=list(range(2, 3)))",
+        "Genotype(\n  normal=[[('sep_conv_3x3', 1), ('skip_connect', 0)]],\n  normal_concat=(2,),\n)\n",
+    ],
+)
+def test_forms_that_other_repositories_print(text):
+    assert nb.Genotype.parse(text) == nb.Genotype([[("skip_connect", 0), ("sep_conv_3x3", 1)]], [2])
+
+
+def test_equality_ignores_the_order_within_a_node_and_nothing_else():
+    a = nb.Genotype([[("skip_connect", 0), ("sep_conv_3x3", 1)]], [2])
+    assert a == nb.Genotype([[("sep_conv_3x3", 1), ("skip_connect", 0)]], [2])
+    assert a != nb.Genotype([[("skip_connect", 1), ("sep_conv_3x3", 0)]], [2])
+    assert a != nb.Genotype([[("skip_connect", 0), ("sep_conv_3x3", 1), ("sep_conv_3x3", 1)]], [2])
+    two = [[("skip_connect", 0)], [("skip_connect", 1)]]
+    assert nb.Genotype(two, [2, 3]) != nb.Genotype(two, [3, 2])
+    assert nb.genotypes["GDAS_F1"] != nb.genotypes["GDAS_FG"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nothing here", "no 'Genotype(...)'"),
+        ("Genotype(normal=[('sep_con_3x3', 1), ('none', 0)])", "did you mean 'sep_conv_3x3'"),
+        ("Genotype(normal=[('none', 2), ('none', 0)])", "reads input 2; its inputs are the integers 0 to 1"),
+        ("Genotype(normal=[('none', True), ('none', 0)])", "reads input True"),
+        ("Genotype(normal=[('none', 0)], normal_concat=[2])", "two for each node"),
+        ("Genotype(normal=[[('none', 0)]], normal_concat=[2, 2])", "each once"),
+        ("Genotype(normal=[[('none', 0)]], normal_concat=[3])", "the nodes 2 to 2"),
+        ("Genotype(normal=[[]], normal_concat=[2])", "(operation, input) pairs"),
+        ("Genotype(normal=[], normal_concat=[2])", "at least one node"),
+        ("Genotype(normal=[[('none', 0)]], nomral_concat=[2])", "did you mean 'normal_concat'"),
+        ("Genotype(normal=open('x'), normal_concat=[2])", "no literal"),
+        ("Genotype(normal=[[('none', 0)]], normal=[2])", "gives normal twice"),
+        ("Genotype(normal_concat=[2])", "no 'normal' cell"),
+        ("Genotype(normal=[('none', 0)", "cannot read"),
+        ("Genotype(normal=3)", "list of nodes"),
+        ("Genotype([[('none', 0)]], [2], None, [2], 5)", "4 arguments"),
+    ],
+)
+def test_bad_text_is_refused_in_one_sentence(text, said):
+    with pytest.raises(nb.NasbookError) as caught:
+        nb.Genotype.parse(text)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_published_cell_names_the_nearest():
+    with pytest.raises(nb.NasbookError, match="did you mean 'DARTS_V2'"):
+        nb.genotypes["DARTS_v2"]
+
+
+def test_bad_json_is_refused():
+    for text in ("{", "[]", '{"reduce": null}', '{"normal": [[["none", 0]]], "nromal": 1}'):
+        with pytest.raises(nb.NasbookError):
+            nb.Genotype.from_json(text)

@@ -1,0 +1,296 @@
+"""Operations, cells, networks and their exact sizes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import nasbook as nb
+from nasbook.spaces.cells import FixedReductionCell, SearchCell
+from nasbook.spaces.names import cell_edges
+from nasbook.spaces.networks import CellSupernet, drop_path_masks
+from nasbook.spaces.operations import OPERATIONS, FactorizedReduce, Zero, make_operation
+
+PUBLISHED = json.loads((Path(__file__).parent / "published_counts.json").read_text())
+
+
+def size(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "expected"),
+    [
+        ("none", 1, 0), ("skip_connect", 1, 0), ("skip_connect", 2, 288), ("max_pool_3x3", 1, 0),
+        ("avg_pool_3x3", 2, 0), ("sep_conv_3x3", 1, 864), ("sep_conv_5x5", 2, 1376), ("sep_conv_7x7", 1, 2144),
+        ("dil_conv_3x3", 1, 432), ("dil_conv_5x5", 1, 688), ("conv_7x1_1x7", 1, 3616),
+    ],
+)  # fmt: skip
+def test_operation_sizes_at_16_channels(name, stride, expected):
+    assert size(make_operation(name, 16, stride, searching=False)) == expected
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (1, 5)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("searching", [True, False])
+def test_operations_keep_channels_and_divide_sizes_rounding_up(name, shape, stride, searching):
+    x = torch.randn(2, 4, *shape)
+    y = make_operation(name, 4, stride, searching=searching)(x)
+    assert y.shape == (2, 4, *(-(-n // stride) for n in shape))
+
+
+def test_convolutions_have_no_bias_and_no_scale_while_searching():
+    for name in OPERATIONS:
+        for module in make_operation(name, 4, 2, searching=True).modules():
+            if isinstance(module, nn.Conv2d):
+                assert module.bias is None
+            if isinstance(module, nn.BatchNorm2d):
+                assert not module.affine and module.eps == 1e-5 and module.momentum == 0.1
+    assert any(isinstance(m, nn.BatchNorm2d) for m in make_operation("max_pool_3x3", 4, 1, searching=True).modules())
+    assert not any(
+        isinstance(m, nn.BatchNorm2d) for m in make_operation("max_pool_3x3", 4, 1, searching=False).modules()
+    )
+
+
+def test_operations_do_not_write_into_their_input():
+    x = torch.randn(2, 4, 8, 8)
+    before = x.clone()
+    for name in OPERATIONS:
+        make_operation(name, 4, 1, searching=True)(x)
+        make_operation(name, 4, 2, searching=True)(x)
+    assert torch.equal(x, before)
+
+
+def test_none_stops_a_nan():
+    x = torch.full((1, 2, 4, 4), float("nan"))
+    assert torch.equal(Zero(2)(x), torch.zeros(1, 2, 2, 2))
+
+
+def test_average_pooling_does_not_count_the_padding():
+    y = make_operation("avg_pool_3x3", 1, 1, searching=False)(torch.ones(1, 1, 4, 4))
+    assert torch.equal(y, torch.ones(1, 1, 4, 4))
+
+
+def test_factorized_reduce_sees_every_pixel_and_shifts_by_one():
+    reduce = FactorizedReduce(1, 2, affine=False).eval()
+    for convolution in (reduce.even, reduce.odd):
+        nn.init.ones_(convolution.weight)
+    x = torch.arange(1.0, 17.0).reshape(1, 1, 4, 4)
+    y = reduce(x) * (1 + reduce.norm.eps) ** 0.5
+    torch.testing.assert_close(y[0, 0], torch.tensor([[1.0, 3.0], [9.0, 11.0]]))
+    torch.testing.assert_close(y[0, 1], torch.tensor([[6.0, 8.0], [14.0, 16.0]]))
+
+
+def test_separable_convolution_strides_once_and_dilation_reaches_five():
+    def strides(op):
+        return [m.stride for m in op.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+
+    assert strides(make_operation("sep_conv_5x5", 4, 2, searching=True)) == [(2, 2), (1, 1)]
+    dilated = make_operation("dil_conv_3x3", 1, 1, searching=False).eval()
+    for convolution in (m for m in dilated.modules() if isinstance(m, nn.Conv2d)):
+        nn.init.ones_(convolution.weight)
+    x = torch.zeros(1, 1, 7, 7)
+    x[0, 0, 3, 3] = 1
+    assert {tuple(i) for i in dilated(x)[0, 0].nonzero().tolist()} == {(i, j) for i in (1, 3, 5) for j in (1, 3, 5)}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_counts(name):
+    genotype, counts = nb.genotypes[name], PUBLISHED[name]
+    net = genotype.network(36, 20, 10, auxiliary=True)
+    found = nb.cost(net)
+    assert found.parameters == counts["cifar10_C36_L20"]
+    assert found.multiply_adds == counts["cifar10_multadds"]
+    assert size(net.auxiliary_head) == counts["cifar10_aux"]
+    assert nb.cost(genotype.network(36, 20, 100)).parameters == counts["cifar100_C36_L20"]
+    assert nb.cost(genotype.network(16, 8, 10)).parameters == counts["cifar10_C16_L8"]
+    assert nb.cost(genotype.network(8, 5, 10)).parameters == counts["cifar10_C8_L5"]
+    large = genotype.network(48, 14, 1000, auxiliary=True, stem="imagenet")
+    found = nb.cost(large, (3, 224, 224))
+    assert found.parameters == counts["imagenet_C48_L14"]
+    assert found.multiply_adds == counts["imagenet_multadds_conv_fc"]
+    assert size(large.auxiliary_head) == counts["imagenet_aux_no_bn768"]
+
+
+def test_published_counts_outside_the_table():
+    """GDAS_F1 at C = 52 on ImageNet, NASNet_A at C = 32 and 33, the millions printed in papers."""
+    found = nb.cost(nb.genotypes["GDAS_F1"].network(52, 14, 1000, stem="imagenet"), (3, 224, 224))
+    assert (found.parameters, round(found.multiply_adds / 1e6, 2)) == (4_430_386, 496.73)
+    assert nb.cost(nb.genotypes["NASNet_A"].network(33, 20, 10)).parameters == 3_245_989
+    assert nb.cost(nb.genotypes["NASNet_A"].network(32, 20, 10)).parameters == 3_061_738
+    for name, millions in [("GDAS_V1", 3.4), ("GDAS_GF", 3.0), ("GDAS_FG", 2.9), ("PDARTS", 3.4),
+                           ("SNAS_moderate", 2.8), ("AmoebaNet_A", 3.1)]:  # fmt: skip
+        assert round(nb.cost(nb.genotypes[name].network(36, 20, 10)).parameters / 1e6, 1) == millions, name
+
+
+def test_supernet_counts():
+    assert size(CellSupernet(16, 8, 10)) == 1_930_618
+    assert size(CellSupernet(24, 8, 10)) == 3_998_194
+    assert size(CellSupernet(16, 8, 10, fixed_reduction=True)) == 1_340_410
+    assert nb.cost(CellSupernet(16, 8, 10)).parameters == 1_930_618
+
+
+def test_cost_counts_by_hand():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, groups=1), nn.Flatten(), nn.Linear(4 * 16, 5))
+    assert nb.cost(net, (3, 8, 8)) == nb.cost(net, (3, 8, 8))
+    assert nb.cost(net, (3, 8, 8)).multiply_adds == 4 * 16 * 27 + 64 * 5
+    assert nb.cost(net, (3, 8, 8)).parameters == 3 * 4 * 9 + 4 + 64 * 5 + 5
+
+
+@pytest.mark.parametrize("shape", [(3, 32), (3, 0, 32), (1, 32, 32), "32"])
+def test_cost_refuses_shapes_the_network_cannot_take(shape):
+    with pytest.raises(nb.NasbookError):
+        nb.cost(nb.genotypes["DARTS_V1"].network(8, 5, 10), shape)
+
+
+def test_edges_in_darts_order():
+    assert cell_edges(2) == ((2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+    assert len(cell_edges(4)) == 14
+
+
+def test_a_one_hot_path_equals_the_genotypes_cell():
+    """The super-net with the weights of a genotype's operations computes what the derived cell computes."""
+    torch.manual_seed(0)
+    ops = tuple(name for name in OPERATIONS if "pool" not in name)
+    cell = SearchCell(4, 2, ops, nodes=2).eval()
+    path = torch.zeros(5, len(ops))
+    genotype = [[("sep_conv_3x3", 0), ("dil_conv_5x5", 1)], [("skip_connect", 1), ("conv_7x1_1x7", 2)]]
+    far, near = torch.randn(2, 2, 4, 8, 8)
+    states = [far, near]
+    for node, pairs in enumerate(genotype):
+        total = 0
+        for name, source in pairs:
+            edge = cell_edges(2).index((node + 2, source))
+            path[edge, ops.index(name)] = 1
+            total = total + cell.edges[edge][ops.index(name)](states[source])
+        states.append(total)
+    active = [[op for op, w in enumerate(row) if w != 0] for row in path.tolist()]
+    torch.testing.assert_close(cell(far, near, path, active), torch.cat(states[2:], 1), rtol=0, atol=0)
+
+
+def test_supernet_is_linear_in_the_paths_of_the_last_cells_edges():
+    """Mixing weights multiply outputs: the dense mixture of one edge is the weighted sum of its one-hot outputs."""
+    torch.manual_seed(0)
+    cell = SearchCell(4, 1, ("skip_connect", "sep_conv_3x3"), nodes=1).double().eval()
+    far, near = torch.randn(2, 2, 4, 6, 6, dtype=torch.float64)
+    mix = torch.tensor([[0.3, 0.7], [0.9, 0.1]], dtype=torch.float64)
+    whole = cell(far, near, mix, [[0, 1], [0, 1]])
+    parts = sum(
+        mix[e, o] * cell.edges[e][o](x) for e, x in ((0, far), (1, near)) for o in range(2)
+    )
+    torch.testing.assert_close(whole, parts)
+
+
+def test_a_node_without_active_operations_is_zero():
+    cell = SearchCell(4, 2, ("skip_connect",), nodes=1)
+    y = cell(torch.randn(2, 4, 7, 9), torch.randn(2, 4, 7, 9), torch.zeros(2, 1), [[], []])
+    assert torch.equal(y, torch.zeros(2, 4, 4, 5))
+
+
+def test_paths_of_wrong_shape_or_kind_are_refused():
+    net = CellSupernet(4, 3, 10, nodes=2)
+    paths = net.uniform_paths()
+    with pytest.raises(nb.NasbookError, match="no 'reduce'"):
+        net(torch.randn(2, 3, 8, 8), {"normal": paths["normal"]})
+    with pytest.raises(nb.NasbookError, match=r"shape \(4, 8\)"):
+        net(torch.randn(2, 3, 8, 8), paths | {"normal": torch.ones(4, 8)})
+
+
+def test_one_path_for_each_cell_of_a_kind():
+    torch.manual_seed(0)
+    net = CellSupernet(4, 4, 10, nodes=1, operations=("skip_connect", "sep_conv_3x3")).eval()
+    assert net.kinds == ["normal", "reduce", "reduce", "normal"]
+    x = torch.randn(2, 3, 8, 8)
+    one = torch.eye(2)
+    shared = net(x, {"normal": one, "reduce": one})
+    repeated = net(x, {"normal": one.expand(2, 2, 2), "reduce": one})
+    changed = net(x, {"normal": torch.stack([one, one.flip(1)]), "reduce": one})
+    assert torch.equal(shared, repeated)
+    assert not torch.allclose(shared, changed)
+
+
+def test_fixed_reduction_cell():
+    cell = FixedReductionCell(16, affine=True)
+    y = cell(torch.randn(2, 16, 9, 8), torch.randn(2, 16, 9, 8))
+    assert y.shape == (2, 64, 5, 4)
+    assert [m.groups for m in cell.modules() if isinstance(m, nn.Conv2d)] == [8, 8, 1, 8, 8, 1]
+
+
+@pytest.mark.parametrize(("cells", "positions"), [(20, [6, 13]), (8, [2, 5]), (14, [4, 9]), (5, [1, 3]), (3, [1, 2])])
+def test_reductions_stand_at_one_and_two_thirds(cells, positions):
+    net = nb.genotypes["DARTS_V2"].network(2, cells, 10)
+    assert [i for i, kind in enumerate(net.kinds) if kind == "reduce"] == positions
+
+
+@pytest.mark.parametrize("size_", [32, 31, 8, 9])
+def test_networks_take_odd_sizes(size_):
+    for name in ("DARTS_V2", "GDAS_F1", "AmoebaNet_A", "SNAS_aggressive", "DATA_M7"):
+        assert nb.genotypes[name].network(4, 4, 7).eval()(torch.randn(2, 3, size_, size_)).shape == (2, 7)
+
+
+def test_initial_weights_come_from_the_seed_alone():
+    before = torch.random.get_rng_state()
+    a, b, c = (nb.genotypes["DARTS_V1"].network(4, 3, 10, seed=s).state_dict() for s in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert not torch.equal(a["classifier.weight"], c["classifier.weight"])
+
+
+def test_drop_path_masks_whole_operations_and_never_the_identity():
+    genotype = nb.Genotype([[("skip_connect", 0), ("sep_conv_3x3", 1)]], [2], None)
+    net = genotype.network(4, 3, 10).eval()
+    assert net.drops == 1
+    x = torch.randn(3, 3, 8, 8)
+    kept = net(x, torch.ones(1, 3))
+    torch.testing.assert_close(kept, net(x))
+    dropped = net(x, torch.tensor([[1.0, 0.0, 1.0]]))
+    assert torch.allclose(dropped[[0, 2]], kept[[0, 2]])
+    assert not torch.allclose(dropped[1], kept[1])
+
+
+def test_drop_path_masks_keep_the_expectation():
+    generator = torch.Generator().manual_seed(0)
+    masks = drop_path_masks(100, 1000, 0.2, generator, torch.device("cpu"))
+    assert set(masks.unique().tolist()) == {0.0, 1.25}
+    kept = (masks > 0).double().mean().item()
+    assert abs(kept - 0.8) < 4 * (0.8 * 0.2 / 1e5) ** 0.5
+    assert drop_path_masks(3, 2, 0.0, generator, torch.device("cpu")) is None
+
+
+def test_auxiliary_head_reads_the_last_reduction():
+    net = nb.genotypes["DARTS_V2"].network(4, 5, 10, auxiliary=True)
+    logits, auxiliary = net.forward_auxiliary(torch.randn(2, 3, 32, 32))
+    assert logits.shape == auxiliary.shape == (2, 10)
+    assert net.auxiliary_head.features[2].in_channels == 4 * 4 * 4
+    with pytest.raises(nb.NasbookError, match="feature maps of 8 pixels and got 4"):
+        net.forward_auxiliary(torch.randn(2, 3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [((16, 2, 10), "cells is 2"), ((16, 5, 1), "classes is 1"),
+     ((16.0, 5, 10), "channels is 16.0"), ((True, 5, 10), "channels is True"), ((0, 5, 10), "channels is 0")],
+)  # fmt: skip
+def test_impossible_sizes_are_refused(sizes, said):
+    with pytest.raises(nb.NasbookError, match=said):
+        nb.genotypes["DARTS_V2"].network(*sizes)
+    with pytest.raises(nb.NasbookError, match=said):
+        CellSupernet(*sizes)
+
+
+def test_channels_that_a_stem_or_cell_cannot_divide_are_refused():
+    assert nb.genotypes["DARTS_V2"].network(7, 3, 10)(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+    with pytest.raises(nb.NasbookError, match="divisible by 2: try 8"):
+        nb.genotypes["DARTS_V2"].network(7, 3, 10, stem="imagenet")
+    with pytest.raises(nb.NasbookError, match="divisible by 4: try 8"):
+        nb.genotypes["GDAS_F1"].network(7, 3, 10)
+    with pytest.raises(nb.NasbookError, match="divisible by 4: try 8"):
+        CellSupernet(6, 3, 10, fixed_reduction=True)
+
+
+def test_unknown_stem_is_refused():
+    with pytest.raises(nb.NasbookError, match="did you mean 'imagenet'"):
+        nb.genotypes["DARTS_V2"].network(4, 5, 10, stem="imagnet")
