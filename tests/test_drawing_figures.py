@@ -1,0 +1,320 @@
+"""Figures of a search, what a run shows, and the scrubber: they hold the data, say it, and stay small."""
+
+import base64
+import io
+import statistics
+import time
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nasbook.drawing import describe, figures, gallery, picture, render, scrubber, style
+from nasbook.errors import NasbookError
+
+OPERATIONS = tuple(style.LOOKS)[:8]
+NORMAL = (
+    (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
+    (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
+    (("sep_conv_3x3", 1), ("skip_connect", 0)),
+    (("skip_connect", 0), ("dil_conv_3x3", 2)),
+)
+REDUCE = (
+    (("max_pool_3x3", 0), ("max_pool_3x3", 1)),
+    (("skip_connect", 2), ("max_pool_3x3", 1)),
+    (("max_pool_3x3", 0), ("skip_connect", 2)),
+    (("skip_connect", 2), ("max_pool_3x3", 1)),
+)
+DARTS = {"normal": (NORMAL, (2, 3, 4, 5)), "reduce": (REDUCE, (2, 3, 4, 5))}
+
+
+def search(epochs=4, kinds=("normal", "reduce"), rate=0.02):
+    """Alphas (snapshots, kinds, 14, 8), their epochs, and a trace, invented but shaped like a search's."""
+    random = np.random.default_rng(7)
+    drift = random.normal(size=(len(kinds), 14, len(OPERATIONS)))
+    steps = tuple(range(epochs + 1))
+    # (kinds, edges, operations) -> (snapshots, kinds, edges, operations)
+    alphas = np.stack([rate * step * drift for step in steps])
+    rows = []
+    for step in steps[1:]:
+        rows += [
+            (step, "weights", "loss", 2.3 - 0.1 * step),
+            (step, "weights", "accuracy", 0.1 + 0.05 * step),
+        ]
+        rows += [(step, "alphas", "loss", 2.3), (step, "selection", "accuracy", 0.1 + 0.02 * step)]
+        rows += [(step, "search", "temperature", 10.0 / step)]
+        for row, kind in enumerate(kinds):
+            rows.append((step, "search", f"entropy_{kind}", describe.entropy(alphas[step, row]).mean()))
+            rows.append((step, "search", f"skips_{kind}", row + 2))
+    return alphas, steps, kinds, pd.DataFrame(rows, columns=["step", "split", "quantity", "value"])
+
+
+@pytest.fixture
+def fresh():
+    render._render.cache_clear()
+    yield
+    render._render.cache_clear()
+
+
+# What is said
+
+
+def test_a_trace_says_accuracy_entropy_and_skips():
+    *_, trace = search()
+    said = describe.trace_sentence(trace)
+    assert said.startswith(
+        "After 4 epochs: accuracy on the selection split rose from 12.0% to 18.0%; entropy"
+    )
+    assert "normal 2.079 -> 2.077" in said
+    assert said.endswith("skip connections: 2 in the normal cell, 3 in the reduce cell")
+
+
+def test_a_trace_that_diverged_says_where():
+    *_, trace = search()
+    trace.loc[
+        (trace["step"] >= 3) & (trace["quantity"] == "loss") & (trace["split"] == "weights"), "value"
+    ] = np.nan
+    assert describe.trace_sentence(trace).endswith("loss of weights is not a finite number from epoch 3 on")
+
+
+def test_probabilities_and_entropy_obey_their_laws():
+    alphas = np.random.default_rng(0).normal(size=(3, 2, 14, 8)) * 5
+    assert np.allclose(describe.probabilities(alphas).sum(-1), 1, atol=1e-14)
+    assert np.allclose(describe.probabilities(alphas + 1000.0), describe.probabilities(alphas), atol=1e-12)
+    assert np.allclose(describe.entropy(np.zeros((14, 8))), np.log(8), atol=1e-14)
+    assert np.allclose(describe.entropy(np.eye(8) * 1e4), 0, atol=1e-14)
+
+
+def test_edges_are_named_node_by_node():
+    names = describe.edge_names(14)
+    assert names[:5] == ["0 <- c_{k-2}", "0 <- c_{k-1}", "1 <- c_{k-2}", "1 <- c_{k-1}", "1 <- 0"]
+    assert (names[-1], len(names)) == ("3 <- 2", 14)
+    assert describe.edge_names(3) == ["edge 0", "edge 1", "edge 2"]
+
+
+def test_alphas_say_what_leads():
+    alphas = np.zeros((2, 1, 14, 8))
+    alphas[-1, 0, 4, 3] = 1.0
+    said = describe.alphas_sentence(alphas, (0, 9), ("normal",), OPERATIONS)
+    assert said.startswith("Probabilities at epoch 9 (uniform would be 0.125): normal cell: largest 0.280")
+    assert "(skip_connect on 1 <- 0)" in said
+
+
+# Figures
+
+
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
+
+
+def test_a_trace_has_a_panel_for_each_quantity_it_holds():
+    *_, trace = search()
+    everything = ["loss", "accuracy (%)", "entropy (nats per edge)", "skips in the cell", "temperature"]
+    assert titles(figures.trace_figure(trace)) == everything
+    without = trace[~trace["quantity"].isin(["temperature"]) & ~trace["quantity"].str.startswith("skips")]
+    assert titles(figures.trace_figure(without)) == everything[:3]
+
+
+def test_the_curves_hold_the_data():
+    *_, trace = search()
+    accuracy = figures.trace_figure(trace).axes[1]
+    curves = {curve.get_label(): curve.get_xydata() for curve in accuracy.get_lines()}
+    assert np.allclose(curves["selection"], [(step, 10 + 2 * step) for step in range(1, 5)])
+    assert set(curves) == {"weights", "selection"}
+
+
+def test_heat_maps_show_probabilities_on_a_scale_about_uniform():
+    alphas, steps, kinds, _ = search(rate=1e-4)
+    figure = figures.alphas_figure(alphas, steps, kinds, OPERATIONS)
+    maps = [axes.images[0] for axes in figure.axes if axes.images]
+    assert len(maps) == 2 * 8
+    low, high = maps[0].get_clim()
+    assert (low + high) / 2 == pytest.approx(1 / 8)
+    assert high - low < 0.01, "the scale comes from the data, else a small preference is invisible"
+    skip = maps[8 + OPERATIONS.index("skip_connect")].get_array()
+    wanted = describe.probabilities(alphas)[:, 1, :, OPERATIONS.index("skip_connect")].T
+    assert np.allclose(skip, wanted)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("epochs", "kinds"), [(0, ("normal",)), (1, ("normal",)), (60, ("normal", "reduce"))]
+)
+def test_figures_come_out_for_any_length_without_a_warning(epochs, kinds):
+    alphas, steps, kinds, trace = search(epochs, kinds)
+    drawn = [figures.alphas_figure(alphas, steps, kinds, OPERATIONS)]
+    drawn += [figures.trace_figure(trace)] if epochs else []
+    for figure in drawn:
+        raw = picture.figure_bytes(figure, "png")
+        assert 880 <= Image.open(io.BytesIO(raw)).width <= 920 and len(raw) < 100_000
+
+
+def test_figures_are_the_same_bytes_each_time():
+    *_, trace = search()
+    for form in ("png", "svg"):
+        first, second = (picture.figure_bytes(figures.trace_figure(trace), form) for _ in range(2))
+        assert first == second, form
+
+
+def test_what_cannot_be_drawn_is_one_sentence():
+    alphas, steps, kinds, trace = search()
+    with pytest.raises(NasbookError, match="has no column 'split'"):
+        figures.trace_figure(trace.drop(columns="split"))
+    with pytest.raises(NasbookError, match="there is no curve"):
+        figures.trace_figure(trace[trace["quantity"] == "nothing"])
+    with pytest.raises(NasbookError, match=r"alphas have shape \(5, 2, 14, 8\)"):
+        figures.alphas_figure(alphas, steps[:-1], kinds, OPERATIONS)
+    alphas[3:, 1, 2, 3] = np.nan
+    with pytest.raises(NasbookError, match="not finite numbers from epoch 3 on"):
+        figures.alphas_figure(alphas, steps, kinds, OPERATIONS)
+
+
+def test_a_figure_carries_its_sentence_as_text_and_as_alt_text():
+    *_, trace = search()
+    shown = picture.Picture.of_figure(figures.trace_figure(trace), describe.trace_sentence(trace))
+    data, about = shown._repr_mimebundle_()
+    assert data["text/plain"] == about["image/png"]["alt"] == describe.trace_sentence(trace)
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_a_figure_is_saved_by_suffix(tmp_path, suffix, magic):
+    *_, trace = search()
+    path = picture.Picture.of_figure(figures.trace_figure(trace), "said").save(tmp_path / f"figure.{suffix}")
+    assert magic in path.read_bytes()[:600]
+
+
+# Runs
+
+
+def test_a_run_writes_its_figures(tmp_path):
+    alphas, steps, kinds, trace = search()
+    written = gallery.save_run_figures(tmp_path, trace, alphas, steps, kinds, OPERATIONS, DARTS)
+    wanted = {
+        f"{name}.{form}"
+        for name in ("trace", "alphas", "cell_normal", "cell_reduce")
+        for form in ("svg", "png")
+    }
+    assert (
+        {path.name for path in (tmp_path / "figures").iterdir()} == wanted == {path.name for path in written}
+    )
+    assert "GDAS FRC" not in (tmp_path / "figures" / "cell_normal.svg").read_text(encoding="utf-8")
+
+
+def test_curves_are_written_even_where_no_graphviz_works(tmp_path, monkeypatch, fresh):
+    monkeypatch.setattr(render, "engines", dict)
+    alphas, steps, kinds, trace = search()
+    with pytest.raises(NasbookError, match="nasbook doctor"):
+        gallery.save_run_figures(tmp_path, trace, alphas, steps, kinds, OPERATIONS, DARTS)
+    assert len(list((tmp_path / "figures").iterdir())) == 4
+
+
+def test_a_run_shows_cells_and_curves_in_one_small_picture():
+    *_, trace = search()
+    data, about = gallery.run_mimebundle(trace, DARTS, "gdas")
+    assert data["text/plain"] == about["image/png"]["alt"] == gallery.run_sentence(trace, DARTS)
+    assert len(data["image/png"]) < 200_000
+
+
+def test_a_run_without_graphviz_or_epochs_shows_its_sentence(monkeypatch, fresh):
+    *_, trace = search()
+    empty, _ = gallery.run_mimebundle(trace.iloc[:0], DARTS)
+    assert "nothing was recorded" in empty["text/plain"]
+    render._render.cache_clear()
+    monkeypatch.setattr(render, "engines", dict)
+    data, _ = gallery.run_mimebundle(trace, DARTS)
+    assert list(data) == ["text/plain"] and "nasbook doctor" in data["text/plain"]
+
+
+# The scrubber
+
+
+def derive(alphas):
+    """Some cell for alphas (kinds, edges, operations): each node's last two edges, best operation."""
+    found = {}
+    for kind, one in zip(("normal", "reduce"), alphas):
+        best = [OPERATIONS[place] for place in one[:, 1:].argmax(axis=-1) + 1]
+        ends = describe.edge_ends(14)
+        nodes = [
+            [(best[edge], ends[edge][1]) for edge in range(14) if ends[edge][0] == node][-2:]
+            for node in range(4)
+        ]
+        found[kind] = (nodes, (2, 3, 4, 5))
+    return found
+
+
+@pytest.fixture(scope="module")
+def story():
+    alphas, steps, kinds, _ = search(epochs=6, rate=0.05)
+    alphas[4:, 0, 8, 1] += 9
+    return scrubber.prepare(alphas, steps, kinds, OPERATIONS, derive)
+
+
+def test_a_frame_shows_its_snapshot_and_no_other(story):
+    frames = [scrubber.render(story, index) for index in range(7)]
+    for index, frame in enumerate(frames):
+        root = ElementTree.fromstring(frame)
+        assert (root.attrib["width"], root.attrib["height"]) == ("900", str(story.height))
+        assert f"epoch {index} of 6" in frame
+        assert root.attrib["aria-label"] == scrubber.sentence(story, index)
+        value = story.chance[index, 1, 13, 3]
+        assert f"skip_connect on 3 &lt;- 2: {value:.3f}" in frame
+    assert len(set(frames)) == 7
+    assert scrubber.render(story, 3) == frames[3]
+
+
+def test_a_frame_marks_what_is_new_since_the_snapshot_before(story):
+    assert "#fff2b3" not in scrubber.render(story, 3)
+    assert scrubber.render(story, 4).count("#fff2b3") == 1
+    assert "#fff2b3" not in scrubber.render(story, 5)
+
+
+def test_skips_and_entropy_of_a_frame_are_those_of_its_alphas(story):
+    found = derive(np.log(story.chance[4]))
+    for row, kind in enumerate(story.kinds):
+        assert story.skips[4, row] == sum(
+            name == "skip_connect" for node in found[kind][0] for name, _ in node
+        )
+        assert story.entropy[4, row] == pytest.approx(describe.entropy(np.log(story.chance[4, row])).mean())
+
+
+def test_a_frame_takes_less_than_fifty_milliseconds(story):
+    seconds = []
+    for _ in range(3):
+        for index in range(7):
+            start = time.perf_counter()
+            scrubber.render(story, index)
+            seconds.append(time.perf_counter() - start)
+    assert statistics.median(seconds) < 0.05, "2 milliseconds on an idle machine"
+
+
+def test_a_snapshot_or_genotype_that_is_missing_is_one_sentence(story):
+    with pytest.raises(NasbookError, match="there is no snapshot 7: valid are 0 to 6"):
+        scrubber.render(story, 7)
+    alphas, steps, kinds, _ = search()
+    with pytest.raises(NasbookError, match="5 snapshots and 1 derived genotypes"):
+        scrubber.prepare(alphas, steps, kinds, OPERATIONS, [DARTS])
+
+
+def test_the_widget_follows_its_slider_and_leaves_a_still(story):
+    from nasbook.drawing.widget import Scrubber
+
+    shell = Scrubber(story)
+    assert "epoch 6 of 6" in shell.frame.value
+    shell.slider.value = 2
+    assert "epoch 2 of 6" in shell.frame.value and 'aria-live="polite"' in shell.frame.value
+    bundle = shell._repr_mimebundle_()
+    assert bundle["text/plain"] == scrubber.sentence(story, 6)
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert len(bundle["image/svg+xml"]) < 100_000
+
+
+def test_the_widget_swallows_no_error(story, monkeypatch):
+    from nasbook.drawing.widget import Scrubber
+
+    shell = Scrubber(story)
+    monkeypatch.setattr(scrubber, "render", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        shell.slider.value = 1
