@@ -58,9 +58,7 @@ def commit() -> str | None:
     try:
         git = ["git", "-C", str(repository())]
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        dirty = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=30
-        )
+        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=30)
     except (NasbookError, OSError, subprocess.TimeoutExpired):
         return None
     if head.returncode:

@@ -105,9 +105,7 @@ def test_a_curve_of_an_operation_looks_like_its_edge(name):
 def test_names_of_operations_have_the_contrast_that_small_text_needs():
     def luminance(colour):
         channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-        linear = [
-            value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels
-        ]
+        linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     for name, look in style.LOOKS.items():
@@ -142,9 +140,7 @@ def test_inputs_lie_left_the_output_right_and_labels_stay_nine_points_in_print(n
         if "pos" in node
     }
     width = float(layout["bb"].split(",")[2])
-    assert max(place["normal_0"][0], place["normal_1"][0]) < min(
-        place[f"normal_{i + 2}"][0] for i in range(len(nodes))
-    )
+    assert max(place["normal_0"][0], place["normal_1"][0]) < min(place[f"normal_{i + 2}"][0] for i in range(len(nodes)))
     assert place["normal_out"][0] == max(x for x, _ in place.values())
     assert place["normal_0"][1] > place["normal_1"][1], "c_{k-2} stands above c_{k-1}"
     assert 13 * min(1, 6.5 * 72 / width) >= 9, width
@@ -169,9 +165,7 @@ def test_the_svg_stands_alone():
     picture_ = cells.draw(DARTS)
     root = ElementTree.fromstring(picture_.svg)
     assert root.attrib["role"] == "img"
-    assert (
-        root.attrib["aria-label"] == picture_.sentence == root.find("{http://www.w3.org/2000/svg}title").text
-    )
+    assert root.attrib["aria-label"] == picture_.sentence == root.find("{http://www.w3.org/2000/svg}title").text
     assert picture_.svg.count("<title>") == 1
     for unwanted in ("<!--", "<?xml", ' id="', "href"):
         assert unwanted not in picture_.svg
@@ -319,8 +313,7 @@ def test_source_takes_classes_methods_and_modules():
 
 def test_a_fence_in_the_code_does_not_end_the_listing():
     assert (
-        "````python"
-        in source(test_a_fence_in_the_code_does_not_end_the_listing)._repr_mimebundle_()["text/markdown"]
+        "````python" in source(test_a_fence_in_the_code_does_not_end_the_listing)._repr_mimebundle_()["text/markdown"]
     )
     assert "```" in source(test_a_fence_in_the_code_does_not_end_the_listing).text
 

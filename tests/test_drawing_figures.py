@@ -64,18 +64,14 @@ def fresh():
 def test_a_trace_says_accuracy_entropy_and_skips():
     *_, trace = search()
     said = describe.trace_sentence(trace)
-    assert said.startswith(
-        "After 4 epochs: accuracy on the selection split rose from 12.0% to 18.0%; entropy"
-    )
+    assert said.startswith("After 4 epochs: accuracy on the selection split rose from 12.0% to 18.0%; entropy")
     assert "normal 2.079 -> 2.077" in said
     assert said.endswith("skip connections: 2 in the normal cell, 3 in the reduce cell")
 
 
 def test_a_trace_that_diverged_says_where():
     *_, trace = search()
-    trace.loc[
-        (trace["step"] >= 3) & (trace["quantity"] == "loss") & (trace["split"] == "weights"), "value"
-    ] = np.nan
+    trace.loc[(trace["step"] >= 3) & (trace["quantity"] == "loss") & (trace["split"] == "weights"), "value"] = np.nan
     assert describe.trace_sentence(trace).endswith("loss of weights is not a finite number from epoch 3 on")
 
 
@@ -139,9 +135,7 @@ def test_heat_maps_show_probabilities_on_a_scale_about_uniform():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    ("epochs", "kinds"), [(0, ("normal",)), (1, ("normal",)), (60, ("normal", "reduce"))]
-)
+@pytest.mark.parametrize(("epochs", "kinds"), [(0, ("normal",)), (1, ("normal",)), (60, ("normal", "reduce"))])
 def test_figures_come_out_for_any_length_without_a_warning(epochs, kinds):
     alphas, steps, kinds, trace = search(epochs, kinds)
     drawn = [figures.alphas_figure(alphas, steps, kinds, OPERATIONS)]
@@ -192,14 +186,8 @@ def test_a_figure_is_saved_by_suffix(tmp_path, suffix, magic):
 def test_a_run_writes_its_figures(tmp_path):
     alphas, steps, kinds, trace = search()
     written = gallery.save_run_figures(tmp_path, trace, alphas, steps, kinds, OPERATIONS, DARTS)
-    wanted = {
-        f"{name}.{form}"
-        for name in ("trace", "alphas", "cell_normal", "cell_reduce")
-        for form in ("svg", "png")
-    }
-    assert (
-        {path.name for path in (tmp_path / "figures").iterdir()} == wanted == {path.name for path in written}
-    )
+    wanted = {f"{name}.{form}" for name in ("trace", "alphas", "cell_normal", "cell_reduce") for form in ("svg", "png")}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == wanted == {path.name for path in written}
     assert "GDAS FRC" not in (tmp_path / "figures" / "cell_normal.svg").read_text(encoding="utf-8")
 
 
@@ -237,10 +225,7 @@ def derive(alphas):
     for kind, one in zip(("normal", "reduce"), alphas):
         best = [OPERATIONS[place] for place in one[:, 1:].argmax(axis=-1) + 1]
         ends = describe.edge_ends(14)
-        nodes = [
-            [(best[edge], ends[edge][1]) for edge in range(14) if ends[edge][0] == node][-2:]
-            for node in range(4)
-        ]
+        nodes = [[(best[edge], ends[edge][1]) for edge in range(14) if ends[edge][0] == node][-2:] for node in range(4)]
         found[kind] = (nodes, (2, 3, 4, 5))
     return found
 
@@ -274,9 +259,7 @@ def test_a_frame_marks_what_is_new_since_the_snapshot_before(story):
 def test_skips_and_entropy_of_a_frame_are_those_of_its_alphas(story):
     found = derive(np.log(story.chance[4]))
     for row, kind in enumerate(story.kinds):
-        assert story.skips[4, row] == sum(
-            name == "skip_connect" for node in found[kind][0] for name, _ in node
-        )
+        assert story.skips[4, row] == sum(name == "skip_connect" for node in found[kind][0] for name, _ in node)
         assert story.entropy[4, row] == pytest.approx(describe.entropy(np.log(story.chance[4, row])).mean())
 
 

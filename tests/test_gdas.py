@@ -1,5 +1,7 @@
 """GDAS: what runs, what learns, what stays untouched."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from nasbook.datasets.splits import split
 from nasbook.searchers import gdas
 from nasbook.spaces.networks import CellSupernet
 from nasbook.training import search as loop
+from nasbook.training import state
 from nasbook.training.numerics import stream
 
 TINY = {"seed": 0, "epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 2, "padding": 1,
@@ -22,7 +25,7 @@ def digits():
 
 def begin(digits, **overrides):
     config = gdas.Config.make(TINY | overrides)
-    search = loop.start(config, digits, split(digits.labels, config.split, config.seed))
+    search = state.start(config, digits, split(digits.labels, config.split, config.seed))
     search.net.train()
     search.tau = 1.0
     return search
@@ -183,7 +186,7 @@ def test_the_full_estimator_runs_everything_and_gives_another_gradient(digits):
         search = begin(digits, estimator=estimator)
         calls = []
         for op in operations(search.net).values():
-            op.register_forward_hook(lambda *_: calls.append(1))
+            op.register_forward_hook(lambda *_, calls=calls: calls.append(1))
         gdas.architecture_step(search, *batch(search, digits, "alphas"))
         moved[estimator] = search.alphas["normal"].grad.clone(), len(calls)
     assert moved["executed"][1] == 5 * 3 and moved["full"][1] == 5 * 3 * 8
@@ -217,7 +220,7 @@ def test_paper_profile_is_the_published_protocol():
                      momentum=0.9, weight_decay=3e-4, clip=5.0, alpha_lr=3e-4, alpha_decay=1e-3, alpha_deviation=1e-3,
                      tau_start=10.0, tau_end=0.1, order=("weights", "alphas"), padding=4)  # fmt: skip
     assert {name: getattr(config, name) for name in published} == published
-    search = loop.start(config.model_copy(update={"channels": 4, "cells": 3}), nb.datasets.load("digits"),
+    search = state.start(config.model_copy(update={"channels": 4, "cells": 3}), nb.datasets.load("digits"),
                         {k: torch.arange(200) for k in ("weights", "alphas")})  # fmt: skip
     assert search.alpha_optimizer.defaults["betas"] == (0.5, 0.999)
     assert not search.weight_optimizer.defaults["nesterov"]
@@ -272,20 +275,23 @@ def test_order_of_the_updates_is_an_option(digits, tmp_path):
     from types import SimpleNamespace
 
     method = SimpleNamespace(**{k: getattr(gdas, k) for k in ("temperature", "paths", "derive")})
-    method.weight_step, method.architecture_step = note("w", gdas.weight_step), note("a", gdas.architecture_step)
+    method.weight_step, method.architecture_step = (
+        note("w", gdas.weight_step),
+        note("a", gdas.architecture_step),
+    )
     for order, first in ((("weights", "alphas"), "w"), (("alphas", "weights"), "a")):
         seen.clear()
         config = gdas.Config.make({**TINY, "epochs": 1, "order": order})
         loop.run_search(method, "gdas", config, digits, "smoke", tmp_path / first)
         assert seen[0] == first and seen.count("w") == seen.count("a") == len(seen) // 2
-        assert all(a != b for a, b in zip(seen, seen[1:]))
+        assert all(a != b for a, b in pairwise(seen))
 
 
 def test_the_two_steps_read_their_own_splits(digits, tmp_path, monkeypatch):
     config = gdas.Config.make({**TINY, "epochs": 1})
     parts = split(digits.labels, config.split, config.seed)
     read = {"weights": [], "alphas": []}
-    original = loop.Sampler.next
+    original = state.Sampler.next
 
     def spy(self):
         chosen = original(self)
@@ -294,7 +300,7 @@ def test_the_two_steps_read_their_own_splits(digits, tmp_path, monkeypatch):
                 read[name].append(chosen)
         return chosen
 
-    monkeypatch.setattr(loop.Sampler, "next", spy)
+    monkeypatch.setattr(state.Sampler, "next", spy)
     nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "epochs": 1})
     for name, chosen in read.items():
         assert chosen and set(torch.cat(chosen).tolist()) <= set(parts[name].tolist())

@@ -51,7 +51,7 @@ def test_the_catalogue_has_the_published_text():
     [
         "Genotype([('skip_connect', 0), ('sep_conv_3x3', 1)], range(2, 3))",
         "08/01 12:00:00 PM genotype = Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2])",
-        "X = Genotype(normal=[(('skip_connect', 0, 0.13), ('sep_conv_3x3', 1, 0.12))], normal_concat=list(range(2, 3)))",
+        "Genotype(normal=[(('skip_connect', 0, 0.13), ('sep_conv_3x3', 1, 0.12))], normal_concat=list(range(2, 3)))",
         "Genotype(\n  normal=[[('sep_conv_3x3', 1), ('skip_connect', 0)]],\n  normal_concat=(2,),\n)\n",
     ],
 )

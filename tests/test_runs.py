@@ -146,7 +146,7 @@ def test_all_checkpoints_damaged_is_said_and_nothing_is_overwritten(tmp_path):
         writer.save({"step": 2})
         for name in ("checkpoint.pt", "checkpoint.previous.pt"):
             (tmp_path / name).write_bytes(b"junk")
-        with pytest.raises(nb.NasbookError, match="every checkpoint in .* is damaged"):
+        with pytest.raises(nb.NasbookError, match=r"every checkpoint in .* is damaged"):
             writer.restore()
     assert (tmp_path / "checkpoint.pt").read_bytes() == b"junk"
 
@@ -221,7 +221,7 @@ def test_a_newer_format_is_refused_everywhere(tmp_path):
     with RunWriter(tmp_path, {"a": 1}) as writer:
         writer.save({"step": 1})
         torch.save({"format": 99, "step": 1}, tmp_path / "checkpoint.pt")
-        with pytest.raises(nb.NasbookError, match="format 99 and this nasbook reads up to 1: update nasbook"):
+        with pytest.raises(nb.NasbookError, match=r"format 99 and this nasbook reads up to 1: update nasbook"):
             writer.restore()
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"format": 99}))
@@ -240,7 +240,7 @@ def test_a_full_disk_is_one_sentence_and_the_old_file_stays(tmp_path, monkeypatc
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(nb.NasbookError, match="No space left on device; free space"):
+        with pytest.raises(nb.NasbookError, match=r"No space left on device; free space"):
             writer.save({"step": 2})
         monkeypatch.undo()
         assert writer.restore()["step"] == 1
@@ -251,7 +251,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     file = tmp_path / "a file"
     file.write_text("kept")
     for folder in (file, file / "below"):
-        with pytest.raises(nb.NasbookError, match="cannot write into .*choose another folder"):
+        with pytest.raises(nb.NasbookError, match=r"cannot write into .*choose another folder"):
             RunWriter(folder, {"a": 1}).__enter__()
     assert file.read_text() == "kept"
 
@@ -275,7 +275,7 @@ def test_a_folder_without_a_run_is_one_sentence(tmp_path):
 def test_an_unfinished_run_says_what_it_lacks(tmp_path):
     with RunWriter(tmp_path, {"a": 1}):
         pass
-    with pytest.raises(nb.NasbookError, match="has no genotype.json yet: run the same command again"):
+    with pytest.raises(nb.NasbookError, match=r"has no genotype.json yet: run the same command again"):
         _ = Run.load(tmp_path).genotype
 
 
@@ -302,10 +302,19 @@ def test_what_a_search_leaves_behind(unbroken):
     p /= p.sum(-1, keepdims=True)
     assert unbroken.last("search", "entropy_normal") == pytest.approx(-(p * np.log(p)).sum(-1).mean(), abs=1e-6)
     manifest = unbroken.manifest
-    for key in ("commit", "versions", "device", "data", "splits", "wall_seconds", "peak_memory_bytes", "seed"):
+    for key in (
+        "commit",
+        "versions",
+        "device",
+        "data",
+        "splits",
+        "wall_seconds",
+        "peak_memory_bytes",
+        "seed",
+    ):
         assert key in manifest, key
     assert manifest["versions"]["torch"] == torch.__version__.split("+")[0]
-    with pytest.raises(nb.NasbookError, match="it has .*weights/loss"):
+    with pytest.raises(nb.NasbookError, match=r"it has .*weights/loss"):
         unbroken.last("weights", "los")
 
 

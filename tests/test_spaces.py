@@ -178,9 +178,7 @@ def test_supernet_is_linear_in_the_paths_of_the_last_cells_edges():
     far, near = torch.randn(2, 2, 4, 6, 6, dtype=torch.float64)
     mix = torch.tensor([[0.3, 0.7], [0.9, 0.1]], dtype=torch.float64)
     whole = cell(far, near, mix, [[0, 1], [0, 1]])
-    parts = sum(
-        mix[e, o] * cell.edges[e][o](x) for e, x in ((0, far), (1, near)) for o in range(2)
-    )
+    parts = sum(mix[e, o] * cell.edges[e][o](x) for e, x in ((0, far), (1, near)) for o in range(2))
     torch.testing.assert_close(whole, parts)
 
 

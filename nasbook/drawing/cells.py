@@ -19,9 +19,7 @@ OUTPUT = "c\u2096"
 Changed = Collection[tuple[int, str, int]]
 
 
-def cell_graph(
-    nodes: Nodes, concat: Sequence[int], name: str = "normal", changed: Changed = ()
-) -> graphviz.Digraph:
+def cell_graph(nodes: Nodes, concat: Sequence[int], name: str = "normal", changed: Changed = ()) -> graphviz.Digraph:
     """One cell as a ``graphviz.Digraph``.
 
     ``nodes``: for each intermediate node its pairs (operation, input index); input 0 is c_{k-2}, 1 is
@@ -32,9 +30,7 @@ def cell_graph(
     return genotype_graph({name: (nodes, concat)}, {name: changed})
 
 
-def genotype_graph(
-    kinds: Kinds, changed: Mapping[str, Changed] | None = None, caption: str = ""
-) -> graphviz.Digraph:
+def genotype_graph(kinds: Kinds, changed: Mapping[str, Changed] | None = None, caption: str = "") -> graphviz.Digraph:
     """Every cell of a genotype in one ``graphviz.Digraph``, one above another.
 
     ``kinds``: {"normal": (nodes, concat), "reduce": (nodes, concat)}; a cell that is missing is fixed and
@@ -99,9 +95,7 @@ def _page(depth: int) -> graphviz.Digraph:
     return graph
 
 
-def _add_cell(
-    graph: graphviz.Digraph, nodes: Nodes, concat: Sequence[int], name: str, changed: Changed
-) -> None:
+def _add_cell(graph: graphviz.Digraph, nodes: Nodes, concat: Sequence[int], name: str, changed: Changed) -> None:
     identity = [f"{name}_{index}" for index in range(len(nodes) + 2)]
     box = {
         "shape": "box",

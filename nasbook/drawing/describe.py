@@ -27,9 +27,7 @@ def check_cell(nodes: Nodes, concat: Sequence[int]) -> None:
     for index, node in enumerate(nodes):
         for pair in node:
             if len(pair) != 2 or not isinstance(pair[0], str) or not isinstance(pair[1], Integral):
-                raise NasbookError(
-                    f"node {index} holds {pair!r} where a pair (operation name, input index) belongs"
-                )
+                raise NasbookError(f"node {index} holds {pair!r} where a pair (operation name, input index) belongs")
             if not 0 <= pair[1] < index + 2:
                 raise NasbookError(
                     f"node {index} reads input {pair[1]}, which comes after it: valid are 0 to {index + 1} "
@@ -37,9 +35,7 @@ def check_cell(nodes: Nodes, concat: Sequence[int]) -> None:
                 )
     wrong = [index for index in concat if not 0 <= index < len(nodes) + 2]
     if wrong or not len(concat):
-        raise NasbookError(
-            f"the output concatenates {list(concat)}: give one or more of 0 to {len(nodes) + 1}"
-        )
+        raise NasbookError(f"the output concatenates {list(concat)}: give one or more of 0 to {len(nodes) + 1}")
 
 
 def depth(nodes: Nodes, concat: Sequence[int]) -> int:
@@ -63,9 +59,7 @@ def cell_sentence(nodes: Nodes, concat: Sequence[int], name: str = "normal") -> 
     verb = "edge is" if total == 1 else "edges are"
     words = [f"{most} of {total} {verb} {first}", *(f"{number} {operation}" for operation, number in others)]
     steps = depth(nodes, concat)
-    return (
-        f"{name} cell: {', '.join(words)}; longest path from an input {steps} operation{'s' * (steps != 1)}"
-    )
+    return f"{name} cell: {', '.join(words)}; longest path from an input {steps} operation{'s' * (steps != 1)}"
 
 
 def genotype_sentence(kinds: Kinds, complete: bool = True) -> str:
@@ -121,9 +115,7 @@ def trace_sentence(trace: pd.DataFrame) -> str:
     check_trace(trace)
     steps = int(trace["step"].max()) if len(trace) else 0
     parts = [
-        part
-        for part in (_accuracy_part(trace), _entropy_part(trace), _skips_part(trace), _broken_part(trace))
-        if part
+        part for part in (_accuracy_part(trace), _entropy_part(trace), _skips_part(trace), _broken_part(trace)) if part
     ]
     epochs = f"After {steps} epoch{'s' * (steps != 1)}"
     return f"{epochs}: {'; '.join(parts) or 'nothing was recorded'}"
@@ -143,9 +135,7 @@ def entropy(alphas: np.ndarray) -> np.ndarray:
     return -(chance * np.log(np.maximum(chance, np.finfo(np.float64).tiny))).sum(axis=-1)
 
 
-def check_alphas(
-    alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[str], operations: Sequence[str]
-) -> None:
+def check_alphas(alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[str], operations: Sequence[str]) -> None:
     """Raise NasbookError unless ``alphas`` is finite and (len(steps), len(kinds), edges, len(operations))."""
     wanted = (len(steps), len(kinds), len(operations))
     shape = np.shape(alphas)
@@ -157,14 +147,10 @@ def check_alphas(
     # (snapshots, kinds, edges, operations) -> (snapshots)
     broken = np.flatnonzero(~np.isfinite(alphas).all(axis=(1, 2, 3)))
     if len(broken):
-        raise NasbookError(
-            f"alphas are not finite numbers from epoch {steps[broken[0]]} on: the search diverged"
-        )
+        raise NasbookError(f"alphas are not finite numbers from epoch {steps[broken[0]]} on: the search diverged")
 
 
-def alphas_sentence(
-    alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[str], operations: Sequence[str]
-) -> str:
+def alphas_sentence(alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[str], operations: Sequence[str]) -> str:
     """How far the alphas moved from uniform, per cell kind, and which (edge, operation) leads.
 
     ``alphas`` (snapshots, cell kinds, edges, operations). Raises NasbookError if the shapes do not agree.
@@ -217,9 +203,7 @@ def _broken_part(trace: pd.DataFrame) -> str:
     if not len(broken):
         return ""
     first = broken.sort_values("step").iloc[0]
-    return (
-        f"{first['quantity']} of {first['split']} is not a finite number from epoch {int(first['step'])} on"
-    )
+    return f"{first['quantity']} of {first['split']} is not a finite number from epoch {int(first['step'])} on"
 
 
 def _kinds_of(trace: pd.DataFrame, prefix: str) -> list[str]:

@@ -83,9 +83,7 @@ def trace_panels(trace: pd.DataFrame) -> list[tuple[str, dict[str, tuple[pd.Seri
         if found:
             panels.append((label, found))
     if not panels:
-        raise NasbookError(
-            "this trace holds no loss, accuracy, entropy, skips or temperature, so there is no curve"
-        )
+        raise NasbookError("this trace holds no loss, accuracy, entropy, skips or temperature, so there is no curve")
     return panels
 
 
@@ -127,9 +125,7 @@ def _draw_panel(axes: Axes, label: str, curves: dict[str, tuple[pd.Series, tuple
         names.set_in_layout(False)
 
 
-def alphas_figure(
-    alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[str], operations: Sequence[str]
-) -> Figure:
+def alphas_figure(alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[str], operations: Sequence[str]) -> Figure:
     """softmax(alphas) as heat maps: one panel an operation, rows are edges, columns are epochs.
 
     ``alphas`` (snapshots, cell kinds, edges, operations). White is uniform, 1 / operations; the scale is

@@ -42,9 +42,7 @@ class Picture:
     def __repr__(self) -> str:
         return self.sentence
 
-    def _repr_mimebundle_(
-        self, include=None, exclude=None
-    ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         data, about = {"text/plain": self.sentence}, {}
         if self.svg is not None:
             data["image/svg+xml"] = self.svg

@@ -71,9 +71,7 @@ def tidy(text: str, sentence: str) -> str:
     text = _bare(text)
     name = escape(sentence)
     head = f' role="img" aria-label="{name}" style="max-width:100%;height:auto;background:white"'
-    return re.sub(
-        r"<svg([^>]*)>", rf"<svg\1{_literal(head)}>\n<title>{_literal(name)}</title>", text, count=1
-    )
+    return re.sub(r"<svg([^>]*)>", rf"<svg\1{_literal(head)}>\n<title>{_literal(name)}</title>", text, count=1)
 
 
 def nested(text: str, x: float, y: float, width: float, height: float) -> str:
@@ -116,9 +114,7 @@ def _render(sources: tuple[str, ...], form: str) -> tuple[bytes, ...]:
 def _by_dot(sources: tuple[str, ...], form: str) -> tuple[bytes, ...]:
     command = [shutil.which("dot"), f"-T{form}", *OPTIONS.get(form, ())]
     return tuple(
-        subprocess.run(
-            command, input=source.encode(), capture_output=True, timeout=SECONDS, check=True
-        ).stdout
+        subprocess.run(command, input=source.encode(), capture_output=True, timeout=SECONDS, check=True).stdout
         for source in sources
     )
 

@@ -70,9 +70,7 @@ def prepare(
     describe.check_alphas(alphas, steps, kinds, operations)
     found = [genotype_at(one) for one in alphas] if callable(genotype_at) else list(genotype_at)
     if len(found) != len(steps):
-        raise NasbookError(
-            f"there are {len(steps)} snapshots and {len(found)} derived genotypes: give one for each"
-        )
+        raise NasbookError(f"there are {len(steps)} snapshots and {len(found)} derived genotypes: give one for each")
     names = {(index, kind): _source(found, index, kind) for index in range(len(steps)) for kind in kinds}
     sources = sorted(set(names.values()))
     pictures = dict(zip(sources, (raw.decode("utf-8") for raw in render_all(sources, "svg"))))
@@ -178,15 +176,11 @@ def _heat(story: Story, index: int, row: int, top: int) -> list[str]:
     return parts
 
 
-def _curve(
-    story: Story, index: int, values: np.ndarray, title: str, left: int, top: int, form: str
-) -> list[str]:
+def _curve(story: Story, index: int, values: np.ndarray, title: str, left: int, top: int, form: str) -> list[str]:
     """Small curves over all snapshots with a cursor at this one; ``values`` (snapshots, kinds)."""
     right, upper, lower = left + WIDTH // 2 - 40, top + 34, top + CURVE - 14
     low, high = float(values.min()), float(values.max())
-    xs = np.interp(
-        story.steps, (story.steps[0], max(story.steps[-1], story.steps[0] + 1)), (left + 44, right)
-    )
+    xs = np.interp(story.steps, (story.steps[0], max(story.steps[-1], story.steps[0] + 1)), (left + 44, right))
     now = ", ".join(f"{kind} {format(values[index, row], form)}" for row, kind in enumerate(story.kinds))
     parts = [_text(left, top + 16, f"{title}: {now}")]
     for y, value in ((upper, high), (lower, low)):

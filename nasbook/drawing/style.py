@@ -57,9 +57,7 @@ def look(operation: str) -> Look:
     """How ``operation`` is drawn; a reader's own operation gets a plain grey line and its own name."""
     if operation in LOOKS:
         return LOOKS[operation]
-    return Look(
-        textwrap.fill(operation.replace("_", " "), 10), "#5A5A5A", "#404040", "dashed", 1.6, "odot", "P"
-    )
+    return Look(textwrap.fill(operation.replace("_", " "), 10), "#5A5A5A", "#404040", "dashed", 1.6, "odot", "P")
 
 
 def line(operation: str) -> dict[str, object]:

@@ -35,7 +35,8 @@ def search(
     or impossible, and for a folder that holds a run of another config.
     """
     module = import_module(METHODS[one_of(method, METHODS, "method")])
-    from nasbook.training.search import check_data, run_search
+    from nasbook.datasets.images import check_data
+    from nasbook.training.search import run_search
 
     check_data(data)
     values = profile_values(module.PROFILES, profile, seed)

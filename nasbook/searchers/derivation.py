@@ -11,7 +11,16 @@ from nasbook.errors import NasbookError
 from nasbook.spaces.genotypes import Genotype, Node
 from nasbook.spaces.names import cell_edges
 
-COLUMNS = ["kind", "node", "decision", "chosen", "probability", "runner_up", "runner_up_probability", "margin"]
+COLUMNS = [
+    "kind",
+    "node",
+    "decision",
+    "chosen",
+    "probability",
+    "runner_up",
+    "runner_up_probability",
+    "margin",
+]
 
 
 def darts_rule(
@@ -57,13 +66,29 @@ def _cell(
         cell.append(tuple((operations[ranked[e][0]], edges[e][1]) for e in kept))
         if dropped:
             last, next_ = kept[-1], dropped[0]
-            rows.append(_row(node, "edge", f"input {edges[last][1]}", best[last],
-                             f"input {edges[next_][1]}", best[next_]))
+            rows.append(
+                _row(
+                    node,
+                    "edge",
+                    f"input {edges[last][1]}",
+                    best[last],
+                    f"input {edges[next_][1]}",
+                    best[next_],
+                )
+            )
         for e in kept:
             if len(allowed) > 1:
                 first, second = ranked[e][:2]
-                rows.append(_row(node, f"operation from {edges[e][1]}", operations[first], p[e, first],
-                                 operations[second], p[e, second]))
+                rows.append(
+                    _row(
+                        node,
+                        f"operation from {edges[e][1]}",
+                        operations[first],
+                        p[e, first],
+                        operations[second],
+                        p[e, second],
+                    )
+                )
     return tuple(cell), rows
 
 

@@ -19,7 +19,8 @@ from nasbook import relaxations
 from nasbook.searchers.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
-from nasbook.training.search import Search, SearchConfig, descend_alphas, descend_weights
+from nasbook.training.search import descend_alphas, descend_weights
+from nasbook.training.state import Search, SearchConfig
 
 
 class Config(SearchConfig):
@@ -42,8 +43,14 @@ class Config(SearchConfig):
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {
-        "epochs": 8, "batch_size": 64, "channels": 8, "cells": 5, "padding": 2, "split": (0.4, 0.4, 0.2),
-        "weight_lr": 0.1, "alpha_lr": 0.02,
+        "epochs": 8,
+        "batch_size": 64,
+        "channels": 8,
+        "cells": 5,
+        "padding": 2,
+        "split": (0.4, 0.4, 0.2),
+        "weight_lr": 0.1,
+        "alpha_lr": 0.02,
     },
     "lesson": {"epochs": 30, "batch_size": 64, "channels": 16, "cells": 5, "padding": 2, "alpha_lr": 0.003},
     "paper": {},
@@ -58,6 +65,7 @@ def temperature(config: Config, epoch: int) -> float:
 
 def paths(search: Search) -> dict[str, Tensor]:
     """A fresh architecture: for each kind of cell (E, O), or (cells, E, O) with one draw a cell."""
+
     def draw(alpha: Tensor) -> Tensor:
         return relaxations.one_hot(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
 

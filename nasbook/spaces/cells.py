@@ -25,9 +25,7 @@ class Preprocess(nn.Module):
 
     def __init__(self, far: int, near: int, channels: int, *, after_reduction: bool, affine: bool) -> None:
         super().__init__()
-        self.far = (
-            FactorizedReduce(far, channels, affine) if after_reduction else conv(far, channels, 1, 1, affine)
-        )
+        self.far = FactorizedReduce(far, channels, affine) if after_reduction else conv(far, channels, 1, 1, affine)
         self.near = conv(near, channels, 1, 1, affine)
 
     def forward(self, far: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,8 +42,7 @@ class SearchCell(nn.Module):
         self.stride = stride
         self.edges = nn.ModuleList(
             nn.ModuleList(
-                make_operation(name, channels, stride if source < 2 else 1, searching=True)
-                for name in operations
+                make_operation(name, channels, stride if source < 2 else 1, searching=True) for name in operations
             )
             for source in self.sources
         )
@@ -73,13 +70,13 @@ class Cell(nn.Module):
     def __init__(self, nodes: Sequence[Node], concat: Sequence[int], channels: int, stride: int) -> None:
         super().__init__()
         self.plan = [[source for _, source in node] for node in nodes]
-        self.droppable = [[name != "skip_connect" or (stride == 2 and source < 2) for name, source in node]
-                          for node in nodes]
+        self.droppable = [
+            [name != "skip_connect" or (stride == 2 and source < 2) for name, source in node] for node in nodes
+        ]
         self.concat = tuple(concat)
         self.operations = nn.ModuleList(
             nn.ModuleList(
-                make_operation(name, channels, stride if source < 2 else 1, searching=False)
-                for name, source in node
+                make_operation(name, channels, stride if source < 2 else 1, searching=False) for name, source in node
             )
             for node in nodes
         )
@@ -131,7 +128,5 @@ class FixedReductionCell(nn.Module):
     def forward(self, far: Tensor, near: Tensor, keep: Tensor | None = None) -> Tensor:
         """``far``, ``near`` (B, C, H, W) preprocessed. Returns (B, 4C, ceil(H/2), ceil(W/2))."""
         inputs = (far, near)
-        outputs = [
-            branch(x) for branches in (self.convolutions, self.pools) for branch, x in zip(branches, inputs)
-        ]
+        outputs = [branch(x) for branches in (self.convolutions, self.pools) for branch, x in zip(branches, inputs)]
         return torch.cat(outputs, dim=1)  # (B, 4C, ceil(H/2), ceil(W/2))

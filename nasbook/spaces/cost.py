@@ -30,7 +30,9 @@ def cost(net: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Cos
     with all its operations. Raises NasbookError if the network cannot take that shape.
     """
     if len(input_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in input_shape):
-        raise NasbookError(f"input_shape is {input_shape!r}; it must be three positive integers (channels, height, width)")
+        raise NasbookError(
+            f"input_shape is {input_shape!r}; it must be three positive integers (channels, height, width)"
+        )
     total = 0
 
     def count(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
@@ -49,7 +51,5 @@ def cost(net: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Cos
             blank(torch.empty(1, *input_shape, device="meta"))
     except RuntimeError as error:
         raise NasbookError(f"the network cannot run on one image of shape {tuple(input_shape)}: {error}") from error
-    parameters = sum(
-        p.numel() for name, p in net.named_parameters() if not name.startswith("auxiliary_head.")
-    )
+    parameters = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("auxiliary_head."))
     return Cost(parameters, total)

@@ -46,9 +46,7 @@ class Genotype:
                 continue
             nodes = _nodes(nodes, kind)
             object.__setattr__(self, kind, nodes)
-            object.__setattr__(
-                self, f"{kind}_concat", _concat(getattr(self, f"{kind}_concat"), kind, len(nodes))
-            )
+            object.__setattr__(self, f"{kind}_concat", _concat(getattr(self, f"{kind}_concat"), kind, len(nodes)))
 
     @property
     def kinds(self) -> dict[str, tuple[tuple[Node, ...], tuple[int, ...]]]:

@@ -146,9 +146,7 @@ class CellSupernet(CellStack):
         shape = (len(cell_edges(self.nodes)), len(self.operations))
         return {kind: torch.full(shape, 1 / shape[1]) for kind in self.searched}
 
-    def forward(
-        self, x: Tensor, paths: Mapping[str, Tensor] | None = None, *, execute: str = "nonzero"
-    ) -> Tensor:
+    def forward(self, x: Tensor, paths: Mapping[str, Tensor] | None = None, *, execute: str = "nonzero") -> Tensor:
         """Logits (B, classes) of images ``x`` (B, 3, H, W).
 
         ``paths[kind]`` is (E, O), shared by all cells of that kind, or (cells of that kind, E, O); ``None`` is the
@@ -265,8 +263,13 @@ class CellNetwork(CellStack):
             )
         self.genotype = genotype
         self.description = {
-            "genotype": str(genotype), "channels": channels, "cells": cells, "classes": classes,
-            "auxiliary": auxiliary, "stem": stem, "seed": seed,
+            "genotype": str(genotype),
+            "channels": channels,
+            "cells": cells,
+            "classes": classes,
+            "auxiliary": auxiliary,
+            "stem": stem,
+            "seed": seed,
         }
         self.drops = sum(cell.drops for cell in self.cells)
 

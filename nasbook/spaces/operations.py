@@ -105,9 +105,7 @@ Maker = Callable[[int, int, bool], nn.Module]
 OPERATIONS: dict[str, Maker] = {
     "none": lambda C, stride, affine: Zero(stride),
     "max_pool_3x3": lambda C, stride, affine: nn.MaxPool2d(3, stride=stride, padding=1),
-    "avg_pool_3x3": lambda C, stride, affine: nn.AvgPool2d(
-        3, stride=stride, padding=1, count_include_pad=False
-    ),
+    "avg_pool_3x3": lambda C, stride, affine: nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False),
     "skip_connect": skip,
     "sep_conv_3x3": lambda C, stride, affine: separable(C, 3, stride, affine),
     "sep_conv_5x5": lambda C, stride, affine: separable(C, 5, stride, affine),

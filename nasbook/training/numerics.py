@@ -50,9 +50,7 @@ def repeatable(device: torch.device) -> Iterator[None]:
 
 def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     """The BatchNorm layers of ``net`` that keep running statistics; a super-net has a thousand, so find them once."""
-    return [
-        m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
-    ]
+    return [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
 
 
 @contextmanager

@@ -23,14 +23,13 @@ from nasbook import machine
 from nasbook.config import Config, profile_values
 from nasbook.datasets.augment import augment, normalize
 from nasbook.datasets.batches import Sampler
-from nasbook.datasets.images import ImageData
+from nasbook.datasets.images import ImageData, check_data
 from nasbook.errors import NasbookError
 from nasbook.progress import reporter
 from nasbook.runs import Record, Run, RunWriter, update_manifest
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.networks import CellNetwork, drop_path_masks
 from nasbook.training.numerics import autocast, cosine, memory_format, repeatable, stream
-from nasbook.training.search import check_data
 
 
 class TrainConfig(Config):

@@ -1,0 +1,29 @@
+"""Images as uint8 tensors on the device, their splits, their batches and their augmentation.
+
+>>> import nasbook as nb
+>>> data = nb.datasets.load("cifar10-sample", device=nb.device())
+
+``images`` holds ImageData and ``load``; ``catalogue`` lists, fetches and verifies the sets by name;
+``splits`` divides a training set; ``batches`` draws indices; ``augment`` works on batches of images.
+Names are imported when first used: the catalogue answers without loading torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOME = {"ImageData": "images", "load": "images"}
+
+__all__ = ["ImageData", "augment", "batches", "catalogue", "images", "load", "splits"]
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(import_module(f"nasbook.datasets.{_HOME[name]}"), name)
+    if name in __all__:
+        return import_module(f"nasbook.datasets.{name}")
+    raise AttributeError(f"module 'nasbook.datasets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

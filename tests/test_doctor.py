@@ -1,0 +1,92 @@
+"""``nasbook doctor``: right on a bare machine, and right about each thing that can be broken."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from nasbook import doctor
+from nasbook.cli import main
+from nasbook.errors import NasbookError
+
+
+def test_a_bare_machine_is_fine(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("NASBOOK_DATA", "/nonexistent")
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["Python", "torch", "device", "drawing", "data", "kernel"]
+    assert all(line.split()[1] == "fine:" for line in lines)
+    assert "CPU" in lines[2] and "pygraphviz" in lines[3] and "nasbook data get cifar10" in lines[4]
+
+
+def test_one_broken_check_hides_no_other(monkeypatch, capsys):
+    def fault():
+        raise doctor.Fault("gone: put it back")
+
+    def broken():
+        raise ZeroDivisionError("in the check itself")
+
+    monkeypatch.setattr(doctor, "CHECKS", {"a": fault, "b": broken, "c": lambda: "all right"})
+    assert main(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "a        mend: gone: put it back"
+    assert "mend:" in lines[1] and "ZeroDivisionError: in the check itself" in lines[1]
+    assert lines[2] == "c        fine: all right"
+
+
+def test_old_python(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 4))
+    with pytest.raises(doctor.Fault, match=r"Python 3\.10\.4 is too old"):
+        doctor.python()
+
+
+def test_old_or_mismatched_torch(monkeypatch):
+    monkeypatch.setattr(doctor, "version", lambda name: "2.9.1+cpu")
+    with pytest.raises(doctor.Fault, match=r"2\.9\.1\+cpu is too old: pip install"):
+        doctor.torch()
+    monkeypatch.setattr(doctor, "version", lambda name: "2.14.1")
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(doctor.Fault, match="do not load"):
+        doctor.torch()
+
+
+def test_a_device_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("NASBOOK_DEVICE", "tpu9")
+    with pytest.raises(NasbookError, match="tpu9"):
+        doctor.device()
+
+
+def test_no_graphviz(monkeypatch):
+    from nasbook.drawing import render
+
+    monkeypatch.setattr(render, "engines", dict)
+    monkeypatch.setattr(doctor, "_GRAPH", "digraph { never -> seen }")
+    with pytest.raises(NasbookError, match="pygraphviz"):
+        doctor.drawing()
+
+
+def test_a_foreign_or_missing_kernel(monkeypatch):
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    def spec(argv):
+        monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", lambda self, name: SimpleNamespace(argv=[argv]))
+
+    spec("python")
+    assert "this environment" in doctor.kernel()
+    spec(sys.executable)
+    assert "this environment" in doctor.kernel()
+    spec("/nonexistent/bin/python")
+    with pytest.raises(doctor.Fault, match="not there"):
+        doctor.kernel()
+    spec("/bin/sh")
+    with pytest.raises(doctor.Fault, match="another environment"):
+        doctor.kernel()
+
+    def none(self, name):
+        raise NoSuchKernel(name)
+
+    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", none)
+    with pytest.raises(doctor.Fault, match="ipykernel install --sys-prefix"):
+        doctor.kernel()
