@@ -21,6 +21,8 @@ _HOME = {
     "genotype_sentence": "describe",
     "run_mimebundle": "gallery",
     "save_run_figures": "gallery",
+    "seeds_picture": "comparison",
+    "source": "source",
     "trace_figure": "figures",
     "trace_sentence": "describe",
 }

@@ -218,7 +218,7 @@ def describe(search: Search, genotype: Genotype, classes: int) -> dict[str, floa
 
 
 def sampled_accuracy(
-    method: Method, search: Search, data: ImageData, selection: Tensor, epoch: int, batch: int = 256
+    method: Method, search: Search, data: ImageData, selection: Tensor, epoch: int, batch: int = 64
 ) -> float:
     """Accuracy on the selection split of architectures drawn now, one a batch, with batch statistics.
 

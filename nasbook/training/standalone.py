@@ -150,7 +150,7 @@ def train(
                 device=machine.device_name(device),
                 data={"name": data.name, "size": data.size, "checksum": data.checksum},
             )
-            _epochs(training, config, data, writer, f"train seed {config.seed}")
+            _epochs(training, config, data, writer, "train " + "/".join(folder.parts[-2:]))
             _report_test(training, config, data, writer)
     return Run.load(folder)
 
