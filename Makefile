@@ -1,12 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+RUNS := runs
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
 
 .PHONY: run test lab notebooks lint clean
 
 run: $(READY)
-	$(BIN)/nasbook run 00_start_here --out runs/00_start_here
+	$(BIN)/nasbook run 00_start_here --out $(RUNS)/00_start_here
 
 test: $(READY)
 	$(BIN)/python -m pytest
