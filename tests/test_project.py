@@ -87,7 +87,7 @@ def test_nasbook_commands_of_the_readme_run(command, tmp_path):
     words = shlex.split(command)[1:]
     if words[0] == "run":
         arguments = dict(zip(words[2::2], words[3::2]))
-        given = runner.parse_parameters([arguments["-p"]]) | {"PROFILE": arguments["--profile"]}
+        given = runner.parse_parameters([arguments["-p"]], arguments["--profile"])
         request = runner.prepare(words[1], given, str(tmp_path / arguments["--out"]), None, store=False)
         assert request.parameters == {"OVERRIDES": {}, **given}
         return
