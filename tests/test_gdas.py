@@ -15,6 +15,7 @@ from nasbook.training import state
 from nasbook.training.numerics import stream
 
 TINY = {"seed": 0, "epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 2, "padding": 1,
+        "fixed_reduction": False,
         "split": (0.4, 0.4, 0.2)}  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-SETTINGS = {"epochs": 6, "cells": 3, "channels": 2, "nodes": 2, "batch_size": 256, "padding": 1}
+SETTINGS = {"epochs": 6, "cells": 3, "channels": 4, "nodes": 2, "batch_size": 256, "padding": 1}
 SOURCES = (
     "import nasbook as nb",
     'data = nb.datasets.load("digits")\nfolder = nb.run_folder("90_tiny", PROFILE, SEED)',

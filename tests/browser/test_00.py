@@ -15,7 +15,7 @@ def test_00_runs_draws_its_cell_and_follows_the_slider(lab):
     page.run_all(300)
     page.screenshots()
 
-    picture = page.show(".jp-OutputArea svg, .jp-OutputArea img[src^='data:image/svg']").first
+    picture = page.show(".jp-RenderedSVG img, .jp-RenderedSVG svg").first
     size = picture.bounding_box()
     assert size["width"] > 200 and size["height"] > 50
 
