@@ -22,10 +22,13 @@ _HOME = {
     "run_folder": "nasbook.files",
     "search": "nasbook.searchers",
     "source": "nasbook.drawing.source",
+    "summarize": "nasbook.statistics",
     "train": "nasbook.training.standalone",
+    "train_seeds": "nasbook.training.standalone",
 }
+_MODULES = ("datasets", "drawing", "relaxations", "runs", "searchers", "spaces", "statistics", "training")
 
-__all__ = sorted([*_HOME, "datasets", "drawing", "genotypes", "relaxations", "searchers", "spaces", "training"])
+__all__ = sorted([*_HOME, *_MODULES, "genotypes"])
 
 
 def __getattr__(name: str):
@@ -33,7 +36,7 @@ def __getattr__(name: str):
         return import_module("nasbook.spaces.genotypes").catalogue
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in __all__:
+    if name in _MODULES:
         return import_module(f"nasbook.{name}")
     raise AttributeError(f"module 'nasbook' has no attribute {name!r}")
 

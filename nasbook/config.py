@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nasbook.errors import NasbookError, one_of
 
@@ -13,7 +14,7 @@ from nasbook.errors import NasbookError, one_of
 class Config(BaseModel):
     """Base of all settings. Build one with :meth:`make`, which speaks in one sentence where pydantic lists."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
     def make(cls, values: Mapping[str, Any]) -> Self:
@@ -26,13 +27,28 @@ class Config(BaseModel):
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             reason = first["msg"].removeprefix("Value error, ")
-            said = f"{where} is {first['input']!r}: {reason}" if where else reason
-            raise NasbookError(said[0].lower() + said[1:] if not where else said) from error
+            raise NasbookError(f"{where} is {first['input']!r}: {reason}" if where else reason) from error
+
+
+class LoopConfig(Config):
+    """What every training loop of the book has: seed, SGD with clipping, augmentation, precision and layout.
+
+    ``bfloat16`` and ``channels_last`` None: what is faster and safe on the device at hand.
+    """
+
+    seed: int = Field(0, ge=0, lt=2**63)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(3e-4, ge=0)
+    clip: float = Field(5.0, gt=0)
+    padding: int = Field(4, ge=0)
+    bfloat16: bool | None = None
+    channels_last: bool | None = None
 
 
 def profile_values(profiles: Mapping[str, Mapping[str, Any]], profile: str, seed: object) -> dict[str, Any]:
     """The settings of a profile with its seed. Raises NasbookError for an unknown profile or a bad seed."""
     one_of(profile, profiles, "profile")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+    whole = hasattr(seed, "__index__") and not isinstance(seed, bool)
+    if not whole or not 0 <= operator.index(seed) < 2**63:
         raise NasbookError(f"seed is {seed!r}; it must be an integer from 0 to 2**63 - 1")
-    return {**profiles[profile], "seed": seed}
+    return {**profiles[profile], "seed": operator.index(seed)}

@@ -16,7 +16,9 @@ from nasbook.errors import NasbookError
 
 _PYTHON = (3, 11)
 _TORCH = (2, 11)
+_TORCH_FIX = f"pip install --upgrade 'torch>={_TORCH[0]}.{_TORCH[1]}' torchvision"
 _GRAPH = "digraph { a -> b }"
+_GRAPHVIZ_FIX = "pip install 'pygraphviz>=2.0.4'"
 
 
 class Fault(Exception):
@@ -45,35 +47,44 @@ def python() -> str:
 
 def torch() -> str:
     """Versions of torch and torchvision. Raises Fault if one is missing or old, or they do not fit."""
-    fix = f"pip install --upgrade 'torch>={_TORCH[0]}.{_TORCH[1]}' torchvision"
     try:
         found = version("torch")
         if tuple(map(int, found.split("+")[0].split(".")[:2])) < _TORCH:
-            raise Fault(f"torch {found} is too old: {fix}")
+            raise Fault(f"torch {found} is too old: {_TORCH_FIX}")
         # importing it registers its operators, which fails if it was built for another torch
         import torchvision
     except (ImportError, RuntimeError, OSError) as error:
-        raise Fault(f"torch and torchvision do not load ({error}): {fix}") from error
+        raise Fault(f"torch and torchvision do not load ({error}): {_TORCH_FIX}") from error
     return f"torch {found} with torchvision {torchvision.__version__}"
 
 
 def device() -> str:
-    """The device that runs will use. Raises NasbookError if $NASBOOK_DEVICE names none of this machine."""
+    """The device that runs will use.
+
+    Raises NasbookError if $NASBOOK_DEVICE names none of this machine, Fault if torch does not load.
+    """
     from nasbook import machine
 
-    chosen = machine.device()
+    try:
+        chosen = machine.device()
+    except ImportError as error:
+        raise Fault(f"torch, which knows the devices, does not load ({error}): {_TORCH_FIX}") from error
     name = machine.device_name(chosen)
     return name if chosen.type != "cpu" else f"{name}; fine for smoke and lesson, paper wants a GPU"
 
 
 def drawing() -> str:
-    """Which Graphviz draws. Raises NasbookError if none can, Fault if what it draws is no picture."""
-    from nasbook.drawing.render import engines, render
+    """Which Graphviz drew a picture just now. Raises Fault if none could, or if what came is no picture."""
+    from nasbook.drawing.render import DOCTOR, drawn
 
-    if b"<svg" not in render(_GRAPH, "svg"):
-        raise Fault("Graphviz answered without a picture: pip install --force-reinstall pygraphviz")
+    try:
+        name, picture = drawn(_GRAPH, "svg")
+    except NasbookError as error:
+        raise Fault(f"{str(error).removesuffix(f'; {DOCTOR}')}: {_GRAPHVIZ_FIX}") from error
+    if b"<svg" not in picture:
+        raise Fault(f"{name} answered without a picture: {_GRAPHVIZ_FIX}")
     by = {"dot": "the dot program", "pygraphviz": "the Graphviz in pygraphviz's wheel"}
-    return f"cells are drawn by {by[next(iter(engines()))]}"
+    return f"cells are drawn by {by[name]}"
 
 
 def data() -> str:

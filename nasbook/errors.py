@@ -25,6 +25,17 @@ def one_of(given: object, valid: Iterable[str], what: str) -> str:
     raise NasbookError(f"unknown {what} {given!r}: valid are {', '.join(names)}{hint}")
 
 
+def _say_and_exit(kind: type[BaseException], error: BaseException, trace, hook=sys.excepthook) -> None:
+    """In a script an uncaught NasbookError is its sentence and exit status 2; all else goes to the hook before."""
+    if not isinstance(error, NasbookError):
+        hook(kind, error, trace)
+        return
+    raise SystemExit(exit_with(error))
+
+
+sys.excepthook = _say_and_exit
+
+
 def exit_with(error: NasbookError) -> int:
     """Print the sentence on standard error and return the exit status for bad input."""
     print(f"nasbook: {error}", file=sys.stderr)

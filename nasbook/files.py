@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from nasbook.errors import NasbookError
@@ -28,16 +30,19 @@ def cache() -> Path:
     return Path(os.environ.get("NASBOOK_DATA") or Path.home() / ".cache" / "nasbook")
 
 
-def run_folder(name: str, profile: str, seed: int) -> Path:
-    """The folder for a notebook's run.
+def run_folder(name: str, profile: str, seed: int, overrides: Mapping[str, object] | None = None) -> Path:
+    """The folder for a run.
 
     ``nasbook run --out`` decides it through ``$NASBOOK_OUT``; an interactive reader gets
-    ``runs/NAME-PROFILE-SEED`` under ``$NASBOOK_RUNS`` or the repository.
+    ``NAME-PROFILE-SEED`` under ``$NASBOOK_RUNS`` or the repository's ``runs``, with a short hash of
+    ``overrides`` behind it where there are any, so that a changed setting is a run of its own.
     """
     if os.environ.get("NASBOOK_OUT"):
         return Path(os.environ["NASBOOK_OUT"])
     runs = os.environ.get("NASBOOK_RUNS") or repository() / "runs"
-    return Path(runs) / f"{name}-{profile}-{seed}"
+    changed = json.dumps(dict(overrides or {}), sort_keys=True, default=str)
+    suffix = "-" + hashlib.sha256(changed.encode()).hexdigest()[:8] if overrides else ""
+    return Path(runs) / f"{name}-{profile}-{seed}{suffix}"
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -82,3 +82,8 @@ def peak_memory(chosen: torch.device) -> int:
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return int(peak)
+
+
+def provenance(chosen: torch.device) -> dict:
+    """Who made a result: commit, versions and device."""
+    return {"commit": commit(), "versions": versions(), "device": device_name(chosen)}

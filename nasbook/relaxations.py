@@ -54,11 +54,13 @@ def _check(alpha: Tensor, tau: float) -> None:
     if not isinstance(alpha, Tensor) or alpha.dim() != 2 or not alpha.is_floating_point() or 0 in alpha.shape:
         got = f"{tuple(alpha.shape)} of {alpha.dtype}" if isinstance(alpha, Tensor) else type(alpha).__name__
         raise NasbookError(f"alpha is {got}; it must be a floating tensor of shape (edges, operations)")
-    if not tau > 0:
-        raise NasbookError(f"tau is {tau!r}; a temperature must be positive")
-    finite = alpha.detach() < float("inf")  # false for NaN and +inf; -inf switches an operation off
-    if not finite.all() or not (alpha.detach() > -float("inf")).any(dim=-1).all():
-        edge = int((~finite).any(dim=-1).to(torch.uint8).argmax())
+    if isinstance(tau, str) or not tau > 0:
+        raise NasbookError(f"tau is {tau!r}; a temperature must be a positive number")
+    logits = alpha.detach()
+    bad = (~(logits < float("inf"))).any(dim=-1)  # NaN or +inf; -inf switches an operation off
+    bad |= ~(logits > -float("inf")).any(dim=-1)  # (E, O) -> (E,)
+    if bad.any():
+        edge = int(bad.to(torch.uint8).argmax())
         raise NasbookError(
             f"alpha of edge {edge} is {alpha[edge].tolist()}; each edge needs a finite logit and may hold "
             "neither NaN nor +inf"

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from nasbook import execution, notebook_files
 from nasbook.errors import NasbookError, one_of
 from nasbook.execution import NotebookFailed
@@ -42,8 +44,8 @@ class Request:
         return self.path.stem
 
 
-def parse_parameters(pairs: list[str], profile: str | None) -> dict:
-    """``["SEED=3", ...]`` as a dict; a value is a Python or JSON literal, or else a string.
+def parse_parameters(pairs: list[str], profile: str | None) -> dict[str, str]:
+    """``["SEED=3", ...]`` as names and texts; ``prepare`` reads the texts in the light of the defaults.
 
     Raises NasbookError for a pair without ``=`` and for a name that is given twice.
     """
@@ -54,11 +56,14 @@ def parse_parameters(pairs: list[str], profile: str | None) -> dict:
             raise NasbookError(f"-p {pair} is no parameter: write -p NAME=VALUE, for example -p SEED=3")
         if key in given:
             raise NasbookError(f"the parameter {key} is given twice: leave one")
-        given[key] = _literal(value)
+        given[key] = value
     return given
 
 
-def _literal(text: str) -> object:
+def _value(text: str, default: object) -> object:
+    """A Python or JSON literal, or else the text; where the default is a string, always the text."""
+    if isinstance(default, str):
+        return text
     for read in (ast.literal_eval, json.loads):
         try:
             return read(text)
@@ -67,22 +72,23 @@ def _literal(text: str) -> object:
     return text
 
 
-def prepare(name: str, given: dict, out: str | None, cell_seconds: int | None, store: bool) -> Request:
-    """Check everything that can be checked without a kernel.
+def prepare(name: str, given: dict[str, str], out: str | None, cell_seconds: int | None, store: bool) -> Request:
+    """Check everything that can be checked without a kernel. ``given``: names and texts of parameters.
 
     Raises NasbookError for a missing or unreadable notebook, one without exactly one parameters cell,
     an unknown or ill-typed parameter, an unknown profile, a time limit below 1 s, a foreign or missing
-    kernel, and a run folder of another notebook or other parameters.
+    kernel, a run folder of another notebook or other parameters, and a folder that is no run's.
     """
     if cell_seconds is not None and cell_seconds < 1:
         raise NasbookError(f"--cell-timeout is {cell_seconds}: give at least 1 second, or leave it out")
     path = notebook_files.find(name)
     notebook = notebook_files.read(path)
     defaults = notebook_files.defaults(notebook, path.stem)
-    for key, value in given.items():
+    parameters = dict(defaults)
+    for key, text in given.items():
         one_of(key, defaults, f"parameter of {path.stem}")
-        _check_type(key, value, defaults[key])
-    parameters = {**defaults, **given}
+        parameters[key] = _value(text, defaults[key])
+        _check_type(key, parameters[key], defaults[key])
     profile = one_of(parameters.get("PROFILE", "smoke"), PROFILES, "profile")
     changed = {key: value for key, value in parameters.items() if value != defaults[key]}
     if store and changed:
@@ -91,7 +97,9 @@ def prepare(name: str, given: dict, out: str | None, cell_seconds: int | None, s
             "cannot be changed with it"
         )
     _check_kernel(notebook, path.stem)
-    folder = Path(out) if out else run_folder(path.stem, profile, parameters.get("SEED", 0))
+    overrides = parameters.get("OVERRIDES")
+    overrides = overrides if isinstance(overrides, dict) else None
+    folder = Path(out) if out else run_folder(path.stem, profile, parameters.get("SEED", 0), overrides)
     folder = folder.expanduser().absolute()
     request = Request(path, folder, parameters, changed, cell_seconds or CELL_SECONDS[profile], store)
     _check_folder(request)
@@ -107,8 +115,8 @@ def _check_type(key: str, value: object, default: object) -> None:
         )
 
 
-def _check_kernel(notebook: dict, name: str) -> None:
-    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+def _check_kernel(notebook: NotebookNode, name: str) -> None:
+    kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
     if kernel != "python3":
         raise NasbookError(f"{name} asks for the kernel {kernel!r}: the book's notebooks use 'python3'")
     if importlib.util.find_spec("ipykernel") is None:
@@ -130,7 +138,10 @@ def _as_json(values: dict) -> dict:
 def _check_folder(request: Request) -> None:
     manifest = request.out / "manifest.json"
     before = read_json(manifest).get("notebook") if manifest.exists() else None
-    if before is None:
+    _check_ours(request.out, before)
+    # what failed before its first checkpoint left nothing that a corrected command could spoil
+    began = before is not None and (before.get("status") != "failed" or any(request.out.rglob("checkpoint.pt")))
+    if not began:
         return
     if before.get("name") != request.name:
         raise NasbookError(
@@ -143,6 +154,19 @@ def _check_folder(request: Request) -> None:
             f"{request.out} holds a run of {request.name} with other parameters: {', '.join(differ)}; "
             "choose another --out"
         )
+
+
+def _check_ours(folder: Path, before: object) -> None:
+    """Raise NasbookError if the folder holds files of a run's names that are no run's; ``before``: the
+    manifest's entry on a notebook."""
+    config = folder / "config.json"
+    foreign = [config.name] if config.exists() and type(read_json(config).get("format")) is not int else []
+    if before is not None and not isinstance(before, dict):
+        foreign.append("manifest.json")
+    if before is None and (folder / "notebook.ipynb").exists():
+        foreign.append("notebook.ipynb")
+    if foreign:
+        raise NasbookError(f"{folder} holds a {foreign[0]} that nasbook did not write: choose another --out")
 
 
 def run(request: Request) -> None:

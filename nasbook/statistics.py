@@ -13,7 +13,7 @@ from nasbook.errors import NasbookError
 
 @dataclass(frozen=True)
 class Summary:
-    """``n`` values with mean, sample standard deviation and the ends of a confidence interval of the mean."""
+    """``n`` values with mean, sample standard deviation and the ends of a 95% interval of the mean."""
 
     n: int
     mean: float
@@ -25,8 +25,8 @@ class Summary:
         return f"{self.mean:.1%} (n = {self.n}, 95% interval {self.low:.1%} to {self.high:.1%})"
 
 
-def summarize(values: Sequence[float], confidence: float = 0.95) -> Summary:
-    """Student-t interval of the mean; it assumes independent, roughly normal values.
+def summarize(values: Sequence[float]) -> Summary:
+    """95% Student-t interval of the mean; it assumes independent, roughly normal values.
 
     Raises NasbookError for fewer than two values: one run is never a result.
     """
@@ -34,5 +34,5 @@ def summarize(values: Sequence[float], confidence: float = 0.95) -> Summary:
     if sample.size < 2:
         raise NasbookError(f"an interval needs at least two seeds, and got {sample.size}")
     mean, deviation = float(sample.mean()), float(sample.std(ddof=1))
-    half = float(stats.t.ppf((1 + confidence) / 2, sample.size - 1)) * deviation / sample.size**0.5
+    half = float(stats.t.ppf(0.975, sample.size - 1)) * deviation / sample.size**0.5
     return Summary(sample.size, mean, deviation, mean - half, mean + half)

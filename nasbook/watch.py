@@ -20,7 +20,7 @@ _SILENCE_SECONDS = 10.0
 class Watch(threading.Thread):
     """Prints each new line of the progress file, and after ten silent seconds which cell is running.
 
-    ``cell``: "cell 3 of 24: run = nb.search(...)", set by the runner. ``kernel``: process id, or None while
+    ``cell``: "cell 3: run = nb.search(...)", set by the runner. ``kernel``: process id, or None while
     there is none. ``peak_memory``: largest resident size of the kernel seen so far, in bytes.
     """
 

@@ -1,6 +1,6 @@
 """The form of the book's notebooks, as checks that return what is wrong: an empty list is a pass.
 
-Each check takes the notebook as the dictionary that its JSON holds. DESIGN: one form for all notebooks.
+Each check takes the notebook as the dictionary that its JSON holds. One form for all notebooks.
 """
 
 from __future__ import annotations
@@ -128,7 +128,10 @@ def imports(book: dict) -> list[str]:
 
 
 def bound(statement: ast.stmt) -> set[str]:
-    """Names that a top-level statement binds; names of a loop or an underscore are nobody's meaning."""
+    """Names that a top-level statement binds, also inside its blocks.
+
+    What a loop or a ``with`` itself names, and an underscore, is nobody's meaning.
+    """
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -137,7 +140,9 @@ def bound(statement: ast.stmt) -> set[str]:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         names = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
         return {n.id for n in names if isinstance(n.ctx, ast.Store) and not n.id.startswith("_")}
-    return set()
+    blocks = [getattr(statement, part, []) for part in ("body", "orelse", "finalbody")]
+    blocks += [handler.body for handler in getattr(statement, "handlers", [])]
+    return set().union(*(bound(inner) for block in blocks for inner in block))
 
 
 def names(book: dict) -> list[str]:

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -75,7 +76,15 @@ def test_empty_parts_are_refused(labels):
         split(labels, (0.4, 0.4, 0.2), 0)
 
 
-@pytest.mark.parametrize("seed", [-1, 2**63, 1.0, "1", True, None])
+def test_whole_numbers_of_numpy_are_seeds_and_batch_sizes():
+    labels = torch.arange(100) % 5
+    one, other = (split(labels, (0.4, 0.4, 0.2), seed) for seed in (7, np.int64(7)))
+    assert fingerprint(one) == fingerprint(other)
+    sampler = Sampler(torch.arange(10), np.int64(4), seeded())
+    assert type(sampler.state_dict()["batch_size"]) is int and len(sampler.next()) == 4
+
+
+@pytest.mark.parametrize("seed", [np.bool_(True), np.float64(1), -1, 2**63, 1.0, "1", True, None])
 def test_impossible_seeds_are_refused(seed):
     with pytest.raises(NasbookError, match="is not a whole number from 0"):
         split(torch.arange(100) % 5, (0.4, 0.4, 0.2), seed)

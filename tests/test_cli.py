@@ -48,6 +48,12 @@ def test_help_is_help(capsys, argv):
     assert "nasbook" in capsys.readouterr().out
 
 
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "nasbook", "data", "lst"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("nasbook: ") and "did you mean 'list'?" in done.stderr
+
+
 def test_help_does_not_load_torch():
     code = "import sys; from nasbook.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

@@ -130,7 +130,14 @@ def test_size_averages_blocks_and_rounds(sample):
     assert nb.datasets.load("cifar10-sample", size=32).checksum == sample.checksum
 
 
-@pytest.mark.parametrize("size", [0, 7, -8, 4, 12, 64, 16.0, True, "16", "7x9", (7, 9)])
+def test_whole_numbers_of_numpy_are_sizes():
+    small = nb.datasets.load("cifar10-sample", size=np.int64(16))
+    assert small.size == 16 and type(small.size) is int
+    assert small.checksum == nb.datasets.load("cifar10-sample", size=16).checksum
+    assert small.shrink(np.uint8(8)).checksum == small.shrink(8).checksum
+
+
+@pytest.mark.parametrize("size", [np.bool_(True), np.float64(16), 0, 7, -8, 4, 12, 64, 16.0, True, "16", "7x9", (7, 9)])
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(NasbookError, match=r"image size .* is not possible.*8 or 16 or 32"):
         nb.datasets.load("cifar10-sample", size=size)

@@ -31,9 +31,9 @@ def test_each_node_keeps_its_two_most_probable_edges():
     )
     assert genotype.reduce is None and genotype.normal_concat == (2, 3)
     edge = margins[margins["decision"] == "edge"].iloc[0]
-    assert (edge["node"], edge["chosen"], edge["runner_up"]) == (3, "input 0", "input 1")
+    assert (edge["node"], edge["chosen"], edge["runner_up"]) == (1, "c_{k-2}", "c_{k-1}")
     assert edge["margin"] == pytest.approx(0.15)
-    operation = margins[(margins["node"] == 2) & (margins["decision"] == "operation from 1")].iloc[0]
+    operation = margins[(margins["node"] == 0) & (margins["decision"] == "operation from c_{k-1}")].iloc[0]
     assert (operation["chosen"], operation["runner_up"]) == ("skip_connect", "sep_conv_3x3")
     assert operation["margin"] == pytest.approx(0.1)
 
@@ -61,7 +61,7 @@ def test_inputs_are_distinct_and_every_decision_is_reported(seed):
     for kind, (nodes, _) in genotype.kinds.items():
         for i, node in enumerate(nodes):
             assert len({source for _, source in node}) == 2
-            rows = margins[(margins["kind"] == kind) & (margins["node"] == i + 2)]
+            rows = margins[(margins["kind"] == kind) & (margins["node"] == i)]
             assert len(rows) == (2 if i == 0 else 3)
     assert (margins["margin"] >= 0).all()
     p = np.exp(alphas["normal"]) / np.exp(alphas["normal"]).sum(-1, keepdims=True)

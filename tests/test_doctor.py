@@ -1,5 +1,6 @@
 """``nasbook doctor``: right on a bare machine, and right about each thing that can be broken."""
 
+import socket
 import sys
 from types import SimpleNamespace
 
@@ -19,6 +20,21 @@ def test_a_bare_machine_is_fine(monkeypatch, capsys):
     assert [line.split()[0] for line in lines] == ["Python", "torch", "device", "drawing", "data", "kernel"]
     assert all(line.split()[1] == "fine:" for line in lines)
     assert "CPU" in lines[2] and "pygraphviz" in lines[3] and "nasbook data get cifar10" in lines[4]
+
+
+def test_no_network_is_no_fault(monkeypatch, capsys, tmp_path):
+    asked = []
+
+    def refuse(*arguments, **options):
+        asked.append(arguments)
+        raise OSError("the network is unreachable")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("NASBOOK_DATA", str(tmp_path))
+    assert main(["doctor"]) == 0, capsys.readouterr().out
+    assert not asked
 
 
 def test_one_broken_check_hides_no_other(monkeypatch, capsys):
@@ -58,13 +74,50 @@ def test_a_device_that_is_not_there(monkeypatch):
         doctor.device()
 
 
-def test_no_graphviz(monkeypatch):
+def test_a_device_without_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(doctor.Fault, match=r"does not load .*: pip install --upgrade 'torch>=2\.11' torchvision$"):
+        doctor.device()
+
+
+@pytest.fixture
+def render(monkeypatch):
     from nasbook.drawing import render
 
+    render._render.cache_clear()
+    yield render
+    render._render.cache_clear()
+
+
+FIX = "pip install 'pygraphviz>=2.0.4'"
+
+
+def test_no_graphviz(monkeypatch, render):
     monkeypatch.setattr(render, "engines", dict)
-    monkeypatch.setattr(doctor, "_GRAPH", "digraph { never -> seen }")
-    with pytest.raises(NasbookError, match="pygraphviz"):
+    with pytest.raises(doctor.Fault) as caught:
         doctor.drawing()
+    assert str(caught.value).endswith(f"neither dot nor pygraphviz is installed: {FIX}")
+    assert "nasbook doctor" not in str(caught.value)
+
+
+def test_a_graphviz_that_draws_nothing(monkeypatch, render):
+    monkeypatch.setattr(render, "engines", lambda: {"pygraphviz": "?"})
+    monkeypatch.setattr(render, "_by_wheel", lambda sources, form: (b"",))
+    with pytest.raises(doctor.Fault) as caught:
+        doctor.drawing()
+    assert str(caught.value) == f"pygraphviz answered without a picture: {FIX}"
+
+
+def test_the_engine_that_drew_is_named(monkeypatch, render):
+    def broken(sources, form):
+        raise OSError("broken installation")
+
+    monkeypatch.setattr(render, "engines", lambda: {"dot": "/usr/bin/dot", "pygraphviz": "?"})
+    monkeypatch.setattr(render, "_by_dot", lambda sources, form: (b"<svg/>",))
+    assert doctor.drawing() == "cells are drawn by the dot program"
+    render._render.cache_clear()
+    monkeypatch.setattr(render, "_by_dot", broken)
+    assert doctor.drawing() == "cells are drawn by the Graphviz in pygraphviz's wheel"
 
 
 def test_a_foreign_or_missing_kernel(monkeypatch):

@@ -265,4 +265,4 @@ def test_cache_folder_that_cannot_be_made_is_told(folder, monkeypatch):
     monkeypatch.setenv("NASBOOK_DATA", str(folder / "file"))
     with pytest.raises(NasbookError, match=r"cannot use the cache folder .*NASBOOK_DATA"):
         catalogue.get("cifar10")
-    assert (folder / "file").read_text() == "in the way"
+    assert (folder / "file").read_text(encoding="utf-8") == "in the way"

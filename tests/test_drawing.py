@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import pytest
 
 from nasbook.drawing import cells, describe, picture, render, style
 from nasbook.drawing.source import source
 from nasbook.errors import NasbookError
+from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS
 
-OPERATIONS = tuple(style.LOOKS)[:8]
+OPERATIONS = DARTS_OPERATIONS
+PLAIN = ((("conv_3x3", 0), ("conv_1x1", 1)), (("conv_7x1_1x7", 0), ("sep_conv_7x7", 2)))
 NORMAL = (
     (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
     (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
@@ -41,6 +44,7 @@ SOME_CELLS = {
     "darts": (NORMAL, (2, 3, 4, 5)),
     "nasnet, twice the same pair": (NASNET, (2, 3, 4, 5, 6)),
     "partial concat": (NASNET, (4, 6)),
+    "plain convolutions": (PLAIN, (2, 3)),
     "chain of five": (CHAIN, (6,)),
     "thirteen edges": (tuple(tuple((name, 0) for name in OPERATIONS[:3]) for _ in range(4)), (2, 5)),
     "an unknown operation": (((("my_own_conv", 0), ("skip_connect", 1)),), (2,)),
@@ -83,23 +87,13 @@ def test_the_order_within_a_node_changes_no_sentence():
 
 def test_no_two_operations_look_alike_even_in_grey():
     looks = list(style.LOOKS.values())
-    for attribute in ("label", "colour", "marker"):
+    for attribute in ("label", "colour"):
         assert len({getattr(look, attribute) for look in looks}) == len(looks), attribute
     assert len({(look.dash, look.width, look.head) for look in looks}) == len(looks)
 
 
-@pytest.mark.parametrize("name", [*style.LOOKS, "my_own_conv"])
-def test_a_curve_of_an_operation_looks_like_its_edge(name):
-    from matplotlib.figure import Figure
-
-    (curve,) = Figure().subplots().plot([0, 1], **style.line(name))
-    look = style.look(name)
-    assert (curve.get_label(), curve.get_color(), curve.get_marker()) == (
-        look.label,
-        look.colour,
-        look.marker,
-    )
-    assert curve.is_dashed() == (look.dash != "solid")
+def test_every_operation_of_the_package_has_a_look():
+    assert set(CELL_OPERATIONS) == set(style.LOOKS)
 
 
 def test_names_of_operations_have_the_contrast_that_small_text_needs():
@@ -251,6 +245,12 @@ def test_a_dot_that_fails_or_hangs_gives_way_to_the_wheel(tmp_path, monkeypatch,
         assert render.render("digraph{a}") == b"<svg/>"
     else:
         assert b"<svg" in render.render("digraph{a}")
+
+
+def test_an_old_pygraphviz_without_its_version_is_an_engine(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "pygraphviz", SimpleNamespace())
+    assert render.engines() == {"pygraphviz": "?"}
 
 
 def test_without_any_graphviz_a_genotype_still_says_its_sentence(monkeypatch, fresh):

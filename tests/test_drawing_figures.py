@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nasbook.drawing import describe, figures, gallery, picture, render, scrubber, style
+from nasbook.drawing import describe, figures, gallery, picture, render, scrubber
+from nasbook.drawing.comparison import seeds_picture
 from nasbook.errors import NasbookError
+from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, state_name
 
-OPERATIONS = tuple(style.LOOKS)[:8]
+OPERATIONS = DARTS_OPERATIONS
 NORMAL = (
     (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
     (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
@@ -88,6 +90,14 @@ def test_edges_are_named_node_by_node():
     assert names[:5] == ["0 <- c_{k-2}", "0 <- c_{k-1}", "1 <- c_{k-2}", "1 <- c_{k-1}", "1 <- 0"]
     assert (names[-1], len(names)) == ("3 <- 2", 14)
     assert describe.edge_names(3) == ["edge 0", "edge 1", "edge 2"]
+
+
+@pytest.mark.parametrize("nodes", range(1, 8))
+def test_edges_come_in_the_order_of_the_architecture_parameters(nodes):
+    edges = cell_edges(nodes)
+    assert describe.edge_ends(len(edges)) == [(node - 2, source) for node, source in edges]
+    assert describe.edge_names(len(edges)) == [f"{state_name(node)} <- {state_name(s)}" for node, s in edges]
+    assert describe.edge_ends(len(edges) + 1) is None
 
 
 def test_alphas_say_what_leads():
@@ -201,7 +211,7 @@ def test_curves_are_written_even_where_no_graphviz_works(tmp_path, monkeypatch, 
 
 def test_a_run_shows_cells_and_curves_in_one_small_picture():
     *_, trace = search()
-    data, about = gallery.run_mimebundle(trace, DARTS, "gdas")
+    data, about = gallery.run_mimebundle(trace, DARTS)
     assert data["text/plain"] == about["image/png"]["alt"] == gallery.run_sentence(trace, DARTS)
     assert len(data["image/png"]) < 200_000
 
@@ -214,6 +224,82 @@ def test_a_run_without_graphviz_or_epochs_shows_its_sentence(monkeypatch, fresh)
     monkeypatch.setattr(render, "engines", dict)
     data, _ = gallery.run_mimebundle(trace, DARTS)
     assert list(data) == ["text/plain"] and "nasbook doctor" in data["text/plain"]
+
+
+# Trainings
+
+
+def training(epochs=4):
+    rows = []
+    for step in range(1, epochs + 1):
+        rows += [(step, "train", "loss", 2.4 - 0.1 * step), (step, "train", "accuracy", 0.201 + 0.05 * step)]
+        rows += [(step, "train", "learning_rate", 0.1 / step)]
+    rows += [(epochs, "test", "accuracy", 0.342)] if epochs else []
+    return pd.DataFrame(rows, columns=["step", "split", "quantity", "value"])
+
+
+def test_a_training_says_its_accuracies():
+    trace = training()
+    assert describe.trace_sentence(trace) == "After 4 epochs: test accuracy 34.2%; training accuracy 40.1%"
+    unfinished = trace[trace["split"] == "train"].copy()
+    assert describe.trace_sentence(unfinished) == "After 4 epochs: training accuracy 40.1%"
+    unfinished.loc[unfinished["step"] >= 3, "value"] = np.nan
+    assert describe.trace_sentence(unfinished) == (
+        "After 4 epochs: training accuracy 30.1%; loss of train is not a finite number from epoch 3 on"
+    )
+
+
+def test_a_training_has_curves_of_loss_accuracy_and_learning_rate():
+    figure = figures.trace_figure(training())
+    assert titles(figure) == ["loss", "accuracy (%)", "learning rate"]
+    curves = {curve.get_label(): curve for curve in figure.axes[1].get_lines()}
+    assert np.allclose(curves["train"].get_xydata(), [(step, 20.1 + 5 * step) for step in range(1, 5)])
+    assert np.allclose(curves["test"].get_xydata(), [(4, 34.2)])
+    assert curves["test"].get_marker() != "" and curves["test"].get_color() != curves["train"].get_color()
+    (rate,) = figure.axes[2].get_lines()
+    assert np.allclose(rate.get_ydata(), [0.1, 0.05, 0.1 / 3, 0.025])
+
+
+def test_a_search_keeps_its_learning_rate_to_itself():
+    *_, trace = search()
+    rate = pd.DataFrame([(1, "weights", "learning_rate", 0.1)], columns=trace.columns)
+    assert "learning rate" not in titles(figures.trace_figure(pd.concat([trace, rate])))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("epochs", [1, 4, 600])
+def test_a_training_shows_its_curves_and_sentence(epochs):
+    trace = training(epochs)
+    data, about = gallery.training_mimebundle(trace)
+    assert data["text/plain"] == about["image/png"]["alt"] == describe.trace_sentence(trace)
+    assert len(base64.b64decode(data["image/png"])) < 100_000
+
+
+def test_a_training_before_its_first_epoch_says_so():
+    data, about = gallery.training_mimebundle(training(0))
+    assert list(data) == ["text/plain"] and not about
+    assert "After 0 epochs: nothing was recorded" in data["text/plain"]
+
+
+# Comparisons
+
+
+def test_a_comparison_says_and_shows_every_seed():
+    groups = {"found": [0.40, 0.44, 0.48], "random": [0.30, 0.34]}
+    shown = seeds_picture(groups, "test accuracy", chance=0.1)
+    assert shown.sentence.startswith("test accuracy: found: 44.0% (n = 3, 95% interval 34.1% to 53.9%); random: 32.0%")
+    (axes,) = shown.graph.axes
+    dots = [line.get_xydata() for line in axes.get_lines() if line.get_marker() == "o"]
+    assert [dot[:, 0].tolist() for dot in dots] == list(groups.values())
+    assert [text.get_text() for text in axes.get_yticklabels()] == list(groups)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["chance, 10%"]
+    assert Image.open(io.BytesIO(shown.png)).width == 880
+    assert seeds_picture(groups, "test accuracy").graph.axes[0].get_legend() is None
+
+
+def test_one_value_is_no_group():
+    with pytest.raises(NasbookError, match="at least two"):
+        seeds_picture({"found": [0.4, 0.5], "random": [0.3]}, "test accuracy")
 
 
 # The scrubber

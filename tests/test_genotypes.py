@@ -59,6 +59,16 @@ def test_forms_that_other_repositories_print(text):
     assert nb.Genotype.parse(text) == nb.Genotype([[("skip_connect", 0), ("sep_conv_3x3", 1)]], [2])
 
 
+def test_text_behind_the_genotype_is_not_read():
+    assert nb.Genotype.parse("Genotype([[('none', 0)]], [2]) at epoch 3 (best)") == nb.Genotype([[("none", 0)]])
+
+
+def test_a_cell_can_be_given_as_the_community_writes_it_in_python():
+    flat = nb.Genotype(normal=[("skip_connect", 0), ("sep_conv_3x3", 1)], normal_concat=range(2, 3))
+    assert flat == nb.Genotype([[("skip_connect", 0), ("sep_conv_3x3", 1)]])
+    assert nb.Genotype(flat.normal, None, None, None).normal_concat == (2,)
+
+
 def test_equality_ignores_the_order_within_a_node_and_nothing_else():
     a = nb.Genotype([[("skip_connect", 0), ("sep_conv_3x3", 1)]], [2])
     assert a == nb.Genotype([[("sep_conv_3x3", 1), ("skip_connect", 0)]], [2])
@@ -73,12 +83,14 @@ def test_equality_ignores_the_order_within_a_node_and_nothing_else():
     ("text", "said"),
     [
         ("nothing here", "no 'Genotype(...)'"),
+        (None, "no 'Genotype(...)'"),
         ("Genotype(normal=[('sep_con_3x3', 1), ('none', 0)])", "did you mean 'sep_conv_3x3'"),
         ("Genotype(normal=[('none', 2), ('none', 0)])", "reads input 2; its inputs are the integers 0 to 1"),
         ("Genotype(normal=[('none', True), ('none', 0)])", "reads input True"),
         ("Genotype(normal=[('none', 0)], normal_concat=[2])", "two for each node"),
         ("Genotype(normal=[[('none', 0)]], normal_concat=[2, 2])", "each once"),
-        ("Genotype(normal=[[('none', 0)]], normal_concat=[3])", "the nodes 2 to 2"),
+        ("Genotype(normal=[[('none', 0)]], normal_concat=[3])", "the nodes 0 to 2"),
+        ("Genotype(normal=[[('none', 0)]], reduce=[[('none', 0)]], reduce_concat=[0])", "the nodes 2 to 2"),
         ("Genotype(normal=[[]], normal_concat=[2])", "(operation, input) pairs"),
         ("Genotype(normal=[], normal_concat=[2])", "at least one node"),
         ("Genotype(normal=[[('none', 0)]], nomral_concat=[2])", "did you mean 'normal_concat'"),
@@ -100,9 +112,10 @@ def test_bad_text_is_refused_in_one_sentence(text, said):
 def test_an_unknown_published_cell_names_the_nearest():
     with pytest.raises(nb.NasbookError, match="did you mean 'DARTS_V2'"):
         nb.genotypes["DARTS_v2"]
+    assert nb.genotypes.get("DARTS_v2") is None and "DARTS_V2" in nb.genotypes
 
 
 def test_bad_json_is_refused():
-    for text in ("{", "[]", '{"reduce": null}', '{"normal": [[["none", 0]]], "nromal": 1}'):
+    for text in ("{", "[]", None, '{"reduce": null}', '{"normal": [[["none", 0]]], "nromal": 1}'):
         with pytest.raises(nb.NasbookError):
             nb.Genotype.from_json(text)

@@ -1,5 +1,6 @@
 """The project as its user meets it: requirements that agree, and a README whose commands run."""
 
+import json
 import os
 import re
 import shlex
@@ -14,11 +15,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from nasbook import runner
+from nasbook import cli, runner
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 REQUIRED = [Requirement(text) for text in PROJECT["dependencies"]]
 TEST = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
 CONDA_NAMES = {"torch": "pytorch", "graphviz": "python-graphviz", "matplotlib": "matplotlib-base"}
@@ -26,7 +27,9 @@ CARD = {"torch", "torchvision", "jupyterlab", "matplotlib", "seaborn", "ipywidge
 
 
 def constraints():
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+    ]
     return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
@@ -43,20 +46,21 @@ def test_every_requirement_has_a_tested_version_within_its_range():
 
 
 def test_constraints_hold_names_and_versions_only():
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line), line
 
 
 def test_the_conda_environment_asks_for_the_same():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert [c for c in environment["channels"] if c != "nodefaults"] == ["conda-forge"]
     lines = [line for line in environment["dependencies"] if isinstance(line, str)]
     asked = {r.name: r for r in map(Requirement, lines)}
     assert {"pip": ["-e ."]} in environment["dependencies"]
-    assert {"python-graphviz", "graphviz"} <= set(asked)
+    # conda's graphviz brings dot; `-e .` brings the wheel of pygraphviz, which carries its own Graphviz
+    assert {"python-graphviz", "graphviz"} <= set(asked) and "pygraphviz" not in asked
     assert str(asked["python"].specifier) == PROJECT["requires-python"]
     # the browser tests skip without playwright, whose browsers conda does not bring
-    for requirement in [*REQUIRED, *(r for r in TEST if r.name != "playwright")]:
+    for requirement in [r for r in REQUIRED + TEST if r.name not in ("playwright", "pygraphviz")]:
         name = CONDA_NAMES.get(requirement.name, requirement.name)
         assert asked[name].specifier == requirement.specifier, name
 
@@ -82,28 +86,55 @@ def test_links_of_the_readme_lead_somewhere(link):
     assert (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(".venv/bin/nasbook")])
-def test_nasbook_commands_of_the_readme_run(command, tmp_path):
-    words = shlex.split(command)[1:]
-    if words[0] == "run":
-        arguments = dict(zip(words[2::2], words[3::2]))
-        given = runner.parse_parameters([arguments["-p"]], arguments["--profile"])
-        request = runner.prepare(words[1], given, str(tmp_path / arguments["--out"]), None, store=False)
-        assert request.parameters == {"OVERRIDES": {}, **given}
-        return
-    done = subprocess.run([sys.executable, "-m", "nasbook.cli", *words], capture_output=True, text=True, timeout=300)
+LINES = [shlex.split(command)[1:] for command in commands() if command.startswith(".venv/bin/nasbook")]
+SMOKE = [words for words in LINES if words[0] == "run" and "smoke" in words]
+LARGER = [words for words in LINES if words[0] == "run" and "smoke" not in words]
+
+
+def nasbook(words, folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "nasbook", *words], cwd=folder, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("words", [words for words in LINES if words[0] != "run"], ids=" ".join)
+def test_nasbook_commands_of_the_readme_run(words, tmp_path):
+    assert nasbook(words, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", SMOKE, ids=" ".join)
+def test_smoke_runs_of_the_readme_end_with_a_cell_and_its_folder(words, tmp_path):
+    said = nasbook(words, tmp_path)
+    out = tmp_path / words[words.index("--out") + 1]
+    assert "Genotype(normal=[(" in said and f"run folder: {out.relative_to(tmp_path)}" in said
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["notebook"]["status"] == "finished"
+
+
+@pytest.mark.parametrize("words", LARGER, ids=" ".join)
+def test_larger_runs_of_the_readme_are_ready_to_start(words, tmp_path):
+    arguments = cli._parse(words)
+    given = runner.parse_parameters(arguments.parameters, arguments.profile)
+    request = runner.prepare(arguments.name, given, str(tmp_path / arguments.out), None, store=False)
+    assert {name: str(request.parameters[name]) for name in given} == given
+
+
+def test_the_readme_shows_a_smoke_run_and_a_larger_one():
+    assert SMOKE and LARGER
 
 
 @pytest.mark.slow
 def test_make_run_of_the_readme(tmp_path):
-    """``make run`` as written, with this environment in place of .venv: it installs nothing a second time."""
+    """``make run`` as written, with this environment in place of .venv: it installs nothing a second time,
+    takes less than a minute and leaves the checkout as it was."""
     if shutil.which("make") is None:
         pytest.skip("make is not installed; the README gives the way without it")
     ready = tmp_path / "ready"
     ready.touch()
     binaries = Path(sys.executable).parent
+    before = changes()
     done = subprocess.run(
         ["make", "run", f"BIN={binaries}", f"READY={ready}", f"RUNS={tmp_path / 'runs'}"],
         cwd=ROOT, capture_output=True, text=True, timeout=600,
@@ -114,6 +145,26 @@ def test_make_run_of_the_readme(tmp_path):
     folder = tmp_path / "runs" / "00_start_here"
     for name in ("notebook.ipynb", "genotype.json", "figures/cell_normal.png", "manifest.json", "trace.csv"):
         assert (folder / name).stat().st_size > 0, name
+    assert changes() == before
+    assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["notebook"]["wall_seconds"] < 60
+
+
+def changes():
+    """What git says has changed in the checkout; None where there is no git or no checkout."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return None
+    return subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(("value", "status"), [("required", 1), ("", 0)])
+def test_browser_tests_without_a_browser_fail_where_one_is_required(value, status, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/browser/test_00.py"],
+        cwd=ROOT, env={**os.environ, "PATH": "", "NASBOOK_BROWSER": value}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == status, done.stdout
+    assert ("1 error" if status else "1 skipped") in done.stdout
+    assert "to enable the browser tests" in done.stdout
 
 
 def test_make_targets_exist():

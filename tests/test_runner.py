@@ -41,6 +41,11 @@ def run(path, *options, out):
     return main(["run", str(path), "--out", str(out), *options])
 
 
+def record(folder):
+    """What the manifest of a run folder says of the notebook."""
+    return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["notebook"]
+
+
 def refused(capsys, path, *options, out):
     """The one sentence with which the runner refuses; no kernel may have been started."""
     assert run(path, *options, out=out) == 2
@@ -50,14 +55,20 @@ def refused(capsys, path, *options, out):
     return error
 
 
-def test_parameter_values_are_literals_or_strings():
-    pairs = ["SEED=3", "RATE=1e-3", 'OVERRIDES={"epochs": 2, "fast": true}', "NAME=gdas=x", "NOTHING="]
-    assert runner.parse_parameters(pairs, "lesson") == {
+def test_parameter_values_are_read_in_the_light_of_their_defaults(notebook, tmp_path):
+    pairs = ["SEED=3", "RATE=1e-3", 'OVERRIDES={"epochs": 2, "fast": true}', "NAME=gdas=x", "TITLE=3", "ANY=[1]"]
+    given = runner.parse_parameters([*pairs, "OTHER=no literal", "NOTHING="], "lesson")
+    more = '\nNAME = ""\nTITLE = "x"\nNOTHING = "x"\nANY = None\nOTHER = None'
+    path = notebook("1", parameters=PARAMETERS + more)
+    assert runner.prepare(str(path), given, str(tmp_path / "out"), None, False).parameters == {
         "PROFILE": "lesson",
         "SEED": 3,
         "RATE": 1e-3,
         "OVERRIDES": {"epochs": 2, "fast": True},
         "NAME": "gdas=x",
+        "TITLE": "3",
+        "ANY": [1],
+        "OTHER": "no literal",
         "NOTHING": "",
     }
 
@@ -86,10 +97,23 @@ def test_bad_parameters_are_refused_before_a_kernel_starts(notebook, tmp_path, c
 
 
 def test_whole_numbers_pass_for_floats(notebook, tmp_path):
-    request = runner.prepare(str(notebook("1")), {"RATE": 1}, str(tmp_path / "out"), None, False)
+    request = runner.prepare(str(notebook("1")), {"RATE": "1"}, str(tmp_path / "out"), None, False)
     assert request.parameters["RATE"] == 1
     assert request.changed == {"RATE": 1}
     assert request.cell_seconds == runner.CELL_SECONDS["smoke"]
+
+
+def test_changed_settings_are_another_folder(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("NASBOOK_RUNS", str(tmp_path))
+
+    def folder(**given):
+        return runner.prepare(str(notebook("1")), given, None, None, False).out
+
+    assert folder() == folder(OVERRIDES="{}") == tmp_path / "90_tiny-smoke-0"
+    assert folder(OVERRIDES="{'a': 1, 'b': 2}") == folder(OVERRIDES='{"b": 2, "a": 1}')
+    assert len({folder(), folder(SEED="1"), folder(OVERRIDES="{'a': 1}"), folder(OVERRIDES="{'a': 2}")}) == 4
+    plain = notebook("1", parameters="OVERRIDES = 3")
+    assert runner.prepare(str(plain), {}, None, None, False).out == tmp_path / "90_tiny-smoke-0"
 
 
 def test_a_notebook_needs_exactly_one_parameters_cell(notebook, tmp_path, capsys):
@@ -106,12 +130,12 @@ def test_missing_and_damaged_notebooks(notebook, tmp_path, capsys, monkeypatch):
     path = notebook("1")
     monkeypatch.setattr(notebook_files, "repository", lambda: tmp_path)
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "14_gdas.ipynb").write_text(path.read_text())
+    (tmp_path / "notebooks" / "14_gdas.ipynb").write_text(path.read_text(encoding="utf-8"))
     for name in ("14_gdas", "14", "14_gdas.ipynb"):
         assert notebook_files.find(name) == tmp_path / "notebooks" / "14_gdas.ipynb"
     assert notebook_files.find(str(path)) == path
     assert "did you mean '14_gdas'?" in refused(capsys, "14_gads", out=tmp_path / "out")
-    path.write_text(path.read_text()[:100])
+    path.write_text(path.read_text(encoding="utf-8")[:100])
     assert "cannot read the notebook" in refused(capsys, path, out=tmp_path / "out")
 
 
@@ -122,6 +146,16 @@ def test_a_missing_kernel_is_one_sentence(notebook, tmp_path, capsys, monkeypatc
     assert "pip install ipykernel" in refused(capsys, notebook("1"), out=tmp_path / "out")
 
 
+def test_a_notebook_that_names_no_kernel_runs(notebook, tmp_path):
+    path = notebook("6 * 7")
+    book = nbformat.read(path, as_version=4)
+    del book.metadata["kernelspec"]
+    nbformat.write(book, path)
+    assert run(path, out=tmp_path / "out") == 0
+    stored = nbformat.read(tmp_path / "out" / "notebook.ipynb", as_version=4)
+    assert stored.cells[-1].outputs[0].data["text/plain"] == "42" and stored.metadata.kernelspec == KERNEL
+
+
 def test_a_run_is_executed_in_its_folder_recorded_and_stored(notebook, tmp_path, monkeypatch, capsys):
     path = notebook(
         "import os, pathlib\n"
@@ -130,7 +164,7 @@ def test_a_run_is_executed_in_its_folder_recorded_and_stored(notebook, tmp_path,
         "print(pathlib.Path.cwd().name, SEED, PROFILE, OVERRIDES, os.environ['NASBOOK_OUT'][-7:])",
         "import ipywidgets\nipywidgets.IntSlider()",
     )
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert main(["run", str(path), "-p", "SEED=3", "-p", 'OVERRIDES={"a": 1}', "--out", "out {x}"]) == 0
     out = tmp_path / "out {x}"
@@ -139,7 +173,7 @@ def test_a_run_is_executed_in_its_folder_recorded_and_stored(notebook, tmp_path,
     assert said[1] == "search  1/1  loss 2.30"
     assert said[-1].split() == ["run", "folder:", "out", "{x}"]
 
-    text = (out / "notebook.ipynb").read_text()
+    text = (out / "notebook.ipynb").read_text(encoding="utf-8")
     book = nbformat.reads(text, as_version=4)
     nbformat.validate(book)
     assert [c.execution_count for c in book.cells[1:]] == [1, 2, 3, 4, 5]
@@ -148,18 +182,60 @@ def test_a_run_is_executed_in_its_folder_recorded_and_stored(notebook, tmp_path,
     assert str(tmp_path) not in text
     assert text == notebook_files.text(notebook_files.normalised(book))
 
-    record = json.loads((out / "manifest.json").read_text())["notebook"]
-    assert record["name"] == "90_tiny" and record["status"] == "finished"
-    assert record["parameters"] == {"PROFILE": "smoke", "SEED": 3, "OVERRIDES": {"a": 1}, "RATE": 0.5}
-    assert record["seeds"] == [3] and record["wall_seconds"] > 0 and record["peak_memory_bytes"] > 1e7
-    assert {"commit", "versions", "device", "started", "profile"} <= set(record)
-    assert path.read_text() == before
+    noted = record(out)
+    assert noted["name"] == "90_tiny" and noted["status"] == "finished"
+    assert noted["parameters"] == {"PROFILE": "smoke", "SEED": 3, "OVERRIDES": {"a": 1}, "RATE": 0.5}
+    assert noted["seeds"] == [3] and noted["wall_seconds"] > 0 and noted["peak_memory_bytes"] > 1e7
+    assert {"commit", "versions", "device", "started", "profile"} <= set(noted)
+    assert path.read_text(encoding="utf-8") == before
 
     error = refused_again(capsys, path, out, "-p", "SEED=4")
     assert "SEED (3 there, 4 here)" in error and "OVERRIDES" in error
     other = path.with_name("91_other.ipynb")
     path.rename(other)
     assert "a run of 90_tiny, not of 91_other" in refused_again(capsys, other, out)
+
+
+def test_what_failed_before_its_first_checkpoint_may_be_corrected(notebook, tmp_path, capsys):
+    path = notebook("from nasbook.errors import NasbookError\nif SEED == 7:\n    raise NasbookError('seed is 7')")
+    out = tmp_path / "out"
+    assert run(path, "-p", "SEED=7", out=out) == 2
+    assert capsys.readouterr().err == "nasbook: seed is 7\n"
+    (out / "seed-0").mkdir()
+    (out / "seed-0" / "checkpoint.pt").write_bytes(b"")
+    assert "SEED (7 there, 8 here)" in refused_again(capsys, path, out, "-p", "SEED=8")
+    (out / "seed-0" / "checkpoint.pt").unlink()
+    assert run(path, "-p", "SEED=8", out=out) == 0
+    assert record(out)["parameters"]["SEED"] == 8
+    assert "SEED (8 there, 9 here)" in refused_again(capsys, path, out, "-p", "SEED=9")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.json", "{}"),
+        ("config.json", '{"format": "esm"}'),
+        ("config.json", '{"format": true}'),
+        ("config.json", "[1]"),
+        ("config.json", "not JSON"),
+        ("notebook.ipynb", "{}"),
+        ("manifest.json", '{"notebook": "mine"}'),
+    ],
+)
+def test_a_folder_of_somebody_else_is_refused_and_untouched(notebook, tmp_path, capsys, name, text):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text(text, encoding="utf-8")
+    assert name in refused(capsys, notebook("1"), out=out)
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_text(encoding="utf-8") == text
+
+
+def test_a_folder_of_a_reader_is_taken(notebook, tmp_path):
+    """What ``nb.search`` leaves where nobody called ``nasbook run`` is a run all the same."""
+    (tmp_path / "config.json").write_text('{"format": 1}', encoding="utf-8")
+    (tmp_path / "manifest.json").write_text('{"status": "finished"}', encoding="utf-8")
+    assert runner.prepare(str(notebook("1")), {}, str(tmp_path), None, False).out == tmp_path
 
 
 def refused_again(capsys, path, out, *options):
@@ -184,15 +260,15 @@ def test_store_keeps_outputs_in_the_notebook_itself(notebook, tmp_path, monkeypa
 
 def test_cell_errors_fail_and_leave_the_executed_part(notebook, tmp_path, capsys):
     path = notebook("print('before')", "1 / 0", "print('after')")
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     assert run(path, "--store", out=tmp_path / "out") == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "cell 4: 1 / 0 raised ZeroDivisionError: division by zero" in error
     book = nbformat.read(tmp_path / "out" / "notebook.ipynb", as_version=4)
     assert [len(c.get("outputs", [])) for c in book.cells] == [0, 0, 1, 1, 0]
-    assert path.read_text() == before
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["notebook"]["status"] == "failed"
+    assert path.read_text(encoding="utf-8") == before
+    assert record(tmp_path / "out")["status"] == "failed"
 
 
 def test_a_nasbook_error_in_a_cell_is_its_sentence(notebook, tmp_path, capsys):
@@ -205,7 +281,7 @@ def test_errors_hidden_in_widgets_fail(notebook, tmp_path, capsys):
     path = notebook("from ipywidgets import interact\ninteract(lambda x: 1 / 0, x=1);")
     assert run(path, out=tmp_path / "out") == 1
     assert "widget's callback raised ZeroDivisionError" in capsys.readouterr().err
-    assert "widget-state" not in (tmp_path / "out" / "notebook.ipynb").read_text()
+    assert "widget-state" not in (tmp_path / "out" / "notebook.ipynb").read_text(encoding="utf-8")
 
 
 def test_a_cell_that_hangs_and_a_kernel_that_dies(notebook, tmp_path, capsys):
@@ -229,7 +305,7 @@ def test_one_process_for_one_folder(notebook, tmp_path, capsys):
         assert "another `nasbook run`" in refused(capsys, notebook("1"), out=tmp_path / "out")
     (tmp_path / "file").write_text("in the way")
     assert "choose another --out" in refused(capsys, notebook("1"), out=tmp_path / "file")
-    assert (tmp_path / "file").read_text() == "in the way"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "in the way"
 
 
 def kernels():
@@ -267,11 +343,11 @@ def busy(notebook, tmp_path):
         )
         started.append(process)
         deadline = time.monotonic() + 60
-        while not (mark.exists() and mark.read_text()):
+        while not (mark.exists() and mark.read_text(encoding="utf-8")):
             assert process.poll() is None and time.monotonic() < deadline, "the cell never began"
             time.sleep(0.05)
         time.sleep(0.3)
-        kernel = psutil.Process(int(mark.read_text()))
+        kernel = psutil.Process(int(mark.read_text(encoding="utf-8")))
         started.append(kernel)
         return process, kernel
 
@@ -315,7 +391,7 @@ def test_ctrl_c_and_sigterm_end_quietly(busy, signals, status, tmp_path):
     assert gone(kernel)
     assert error == "nasbook: stopped; the same command again continues where it can\n"
     if len(signals) == 1:
-        assert json.loads((tmp_path / "out" / "manifest.json").read_text())["notebook"]["status"] == "stopped"
+        assert record(tmp_path / "out")["status"] == "stopped"
 
 
 def test_a_taken_port_is_tried_again(tmp_path, monkeypatch):

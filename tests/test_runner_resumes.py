@@ -13,7 +13,7 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-SETTINGS = {"epochs": 6, "cells": 3, "channels": 4, "nodes": 2, "batch_size": 256, "padding": 1}
+SETTINGS = {"epochs": 12, "cells": 3, "channels": 4, "nodes": 2, "batch_size": 256, "padding": 1}
 SOURCES = (
     "import nasbook as nb",
     'data = nb.datasets.load("digits")\nfolder = nb.run_folder("90_tiny", PROFILE, SEED)',
@@ -42,22 +42,22 @@ def test_a_killed_run_continues_and_ends_the_same(command, tmp_path):
 
     process = subprocess.Popen([*command, str(broken)], start_new_session=True, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
-        if "/6  " in line and (broken / "checkpoint.pt").exists():
+        if "/12  " in line and (broken / "checkpoint.pt").exists():
             break
     children = psutil.Process(process.pid).children(recursive=True)
-    assert children and "  6/6  " not in line
+    assert children and "  12/12  " not in line
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     psutil.wait_procs(children, timeout=5)
     time.sleep(0.1)
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert json.loads((broken / "manifest.json").read_text())["status"] == "running"
-    assert json.loads((broken / "manifest.json").read_text())["notebook"]["status"] == "running"
+    assert json.loads((broken / "manifest.json").read_text(encoding="utf-8"))["status"] == "running"
+    assert json.loads((broken / "manifest.json").read_text(encoding="utf-8"))["notebook"]["status"] == "running"
 
     second = subprocess.run([*command, str(broken)], check=True, capture_output=True, text=True)
-    assert "  6/6  " in second.stdout
+    assert "  12/12  " in second.stdout
     assert "Genotype(normal=" in second.stdout
     for name in ("genotype.json", "trace.csv", "margins.csv", "config.json"):
-        assert (broken / name).read_text() == (whole / name).read_text(), name
+        assert (broken / name).read_text(encoding="utf-8") == (whole / name).read_text(encoding="utf-8"), name
     with np.load(whole / "alphas.npz") as one, np.load(broken / "alphas.npz") as two:
         assert all(np.array_equal(one[key], two[key]) for key in one.files)

@@ -9,9 +9,9 @@ from torch import nn
 
 import nasbook as nb
 from nasbook.spaces.cells import FixedReductionCell, SearchCell
-from nasbook.spaces.names import cell_edges
-from nasbook.spaces.networks import CellSupernet, drop_path_masks
-from nasbook.spaces.operations import OPERATIONS, FactorizedReduce, Zero, make_operation
+from nasbook.spaces.names import CELL_OPERATIONS, cell_edges
+from nasbook.spaces.networks import CellSupernet
+from nasbook.spaces.operations import OPERATIONS, FactorizedReduce, Zero, drop_path_masks, make_operation
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_counts.json").read_text())
 
@@ -26,6 +26,7 @@ def size(module):
         ("none", 1, 0), ("skip_connect", 1, 0), ("skip_connect", 2, 288), ("max_pool_3x3", 1, 0),
         ("avg_pool_3x3", 2, 0), ("sep_conv_3x3", 1, 864), ("sep_conv_5x5", 2, 1376), ("sep_conv_7x7", 1, 2144),
         ("dil_conv_3x3", 1, 432), ("dil_conv_5x5", 1, 688), ("conv_7x1_1x7", 1, 3616),
+        ("conv_3x3", 1, 2336), ("conv_1x1", 2, 288),
     ],
 )  # fmt: skip
 def test_operation_sizes_at_16_channels(name, stride, expected):
@@ -121,6 +122,9 @@ def test_published_counts_outside_the_table():
     assert (found.parameters, round(found.multiply_adds / 1e6, 2)) == (4_430_386, 496.73)
     assert nb.cost(nb.genotypes["NASNet_A"].network(33, 20, 10)).parameters == 3_245_989
     assert nb.cost(nb.genotypes["NASNet_A"].network(32, 20, 10)).parameters == 3_061_738
+    large = nb.cost(nb.genotypes["GDAS_V1"].network(50, 14, 1000, stem="imagenet"), (3, 224, 224))
+    assert (round(large.parameters / 1e6, 1), round(large.multiply_adds / 1e6)) == (5.3, 581)
+    assert round(nb.cost(nb.genotypes["SNAS_aggressive"].network(36, 20, 10)).parameters / 1e6, 1) == 2.3
     for name, millions in [("GDAS_V1", 3.4), ("GDAS_GF", 3.0), ("GDAS_FG", 2.9), ("PDARTS", 3.4),
                            ("SNAS_moderate", 2.8), ("AmoebaNet_A", 3.1)]:  # fmt: skip
         assert round(nb.cost(nb.genotypes[name].network(36, 20, 10)).parameters / 1e6, 1) == millions, name
@@ -182,6 +186,45 @@ def test_supernet_is_linear_in_the_paths_of_the_last_cells_edges():
     torch.testing.assert_close(whole, parts)
 
 
+def test_every_named_operation_can_be_made():
+    assert tuple(OPERATIONS) == CELL_OPERATIONS
+
+
+def test_what_a_relaxation_returns_is_a_path():
+    net = CellSupernet(4, 3, 10, nodes=2).eval()
+    x = torch.randn(2, 3, 8, 8)
+    path = nb.relaxations.softmax(torch.randn(5, 8))
+    assert path.shape == (1, 5, 8)
+    assert torch.equal(net(x, {k: path for k in net.searched}), net(x, {k: path[0] for k in net.searched}))
+
+
+def test_which_operations_run_is_read_once_for_each_kind(monkeypatch):
+    """Nothing else in a forward may wait for the device: no .item(), one .tolist() for each searched kind."""
+    reads = []
+    for name in ("item", "tolist", "numpy", "__bool__", "__float__", "__int__"):
+        original = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda self, *a, _f=original, _n=name: reads.append(_n) or _f(self, *a))
+    net = CellSupernet(4, 8, 10, nodes=2)
+    reads.clear()
+    net(torch.randn(2, 3, 16, 16), net.uniform_paths())
+    assert reads == ["tolist", "tolist"]
+
+
+def test_cost_leaves_the_auxiliary_head_out_wherever_it_sits():
+    net = nb.genotypes["DARTS_V2"].network(8, 5, 10, auxiliary=True)
+    assert nb.cost(nn.Sequential(net)).parameters == nb.cost(net).parameters == 37_018
+    with pytest.raises(nb.NasbookError, match=r"genotype\.network"):
+        nb.cost(nb.genotypes["DARTS_V2"])
+
+
+def test_nasnet_a_with_its_own_concat_has_the_published_size():
+    """An input may stand in the concat of a normal cell: 3.3M parameters with 32 channels."""
+    cell = nb.genotypes["NASNet_A"]
+    official = nb.Genotype(cell.normal, (0, 2, 3, 4, 5, 6), cell.reduce, (3, 4, 5, 6))
+    assert round(nb.cost(official.network(32, 20, 10)).parameters / 1e6, 1) == 3.3
+    assert nb.Genotype.parse(str(official)) == official
+
+
 def test_a_node_without_active_operations_is_zero():
     cell = SearchCell(4, 2, ("skip_connect",), nodes=1)
     y = cell(torch.randn(2, 4, 7, 9), torch.randn(2, 4, 7, 9), torch.zeros(2, 1), [[], []])
@@ -200,7 +243,7 @@ def test_paths_of_wrong_shape_or_kind_are_refused():
 def test_one_path_for_each_cell_of_a_kind():
     torch.manual_seed(0)
     net = CellSupernet(4, 4, 10, nodes=1, operations=("skip_connect", "sep_conv_3x3")).eval()
-    assert net.kinds == ["normal", "reduce", "reduce", "normal"]
+    assert net.sequence == ["normal", "reduce", "reduce", "normal"]
     x = torch.randn(2, 3, 8, 8)
     one = torch.eye(2)
     shared = net(x, {"normal": one, "reduce": one})
@@ -220,7 +263,7 @@ def test_fixed_reduction_cell():
 @pytest.mark.parametrize(("cells", "positions"), [(20, [6, 13]), (8, [2, 5]), (14, [4, 9]), (5, [1, 3]), (3, [1, 2])])
 def test_reductions_stand_at_one_and_two_thirds(cells, positions):
     net = nb.genotypes["DARTS_V2"].network(2, cells, 10)
-    assert [i for i, kind in enumerate(net.kinds) if kind == "reduce"] == positions
+    assert [i for i, kind in enumerate(net.sequence) if kind == "reduce"] == positions
 
 
 @pytest.mark.parametrize("size_", [32, 31, 8, 9])
@@ -281,7 +324,7 @@ def test_impossible_sizes_are_refused(sizes, said):
 
 def test_channels_that_a_stem_or_cell_cannot_divide_are_refused():
     assert nb.genotypes["DARTS_V2"].network(7, 3, 10)(torch.randn(2, 3, 8, 8)).shape == (2, 10)
-    with pytest.raises(nb.NasbookError, match="divisible by 2: try 8"):
+    with pytest.raises(nb.NasbookError, match=r"divisible by 2: try 8"):
         nb.genotypes["DARTS_V2"].network(7, 3, 10, stem="imagenet")
     with pytest.raises(nb.NasbookError, match="divisible by 4: try 8"):
         nb.genotypes["GDAS_F1"].network(7, 3, 10)

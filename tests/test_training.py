@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import nasbook as nb
-from nasbook.runs import RunWriter
+from nasbook.recording import RunWriter
 from nasbook.spaces.sampling import random_genotype
 from nasbook.statistics import summarize
 from nasbook.training import standalone
@@ -125,6 +125,28 @@ def test_the_paper_profile_is_the_published_protocol():
     published = dict(epochs=600, batch_size=96, lr=0.025, lr_end=0.0, momentum=0.9, weight_decay=3e-4, clip=5.0,
                      drop_path=0.2, auxiliary_weight=0.4, cutout=16, padding=4)  # fmt: skip
     assert {name: getattr(config, name) for name in published} == published
+
+
+def test_what_cannot_be_trained_is_refused_and_claims_no_folder(digits, tmp_path):
+    folder = tmp_path / "run"
+    small = nb.genotypes["GDAS_F1"].network(4, 3, 10, auxiliary=True)
+    for net_, said in (
+        (small, "auxiliary head needs feature maps of 8 pixels"),
+        (nb.genotypes["GDAS_F1"], "net is a Genotype"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 10)), "cannot take images of 8 pixels"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), "network has 4 classes and digits has 10"),
+    ):
+        with pytest.raises(nb.NasbookError, match=said):
+            nb.train(net_, data=digits, out=folder, **TINY)
+    assert not folder.exists()
+
+
+def test_a_finished_training_without_its_weights_is_refused(digits, tmp_path):
+    run = nb.train(net(), data=digits, out=tmp_path, **{**TINY, "epochs": 1})
+    for path in run.folder.glob("checkpoint*"):
+        path.unlink()
+    with pytest.raises(nb.NasbookError, match="weights are gone"):
+        nb.train(net(), data=digits, out=tmp_path, **{**TINY, "epochs": 1})
 
 
 def test_wrong_classes_are_refused(digits, tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from nasbook.datasets.arrays import whole
 from nasbook.errors import NasbookError
 
 
@@ -86,5 +87,6 @@ def _band(centre: torch.Tensor, length: int, extent: int) -> torch.Tensor:
 
 
 def _check_extent(what: str, value: object) -> None:
-    if type(value) is not int or value < 0:
+    number = whole(value)
+    if number is None or number < 0:
         raise NasbookError(f"{what} {value!r} is not a whole number of pixels, 0 or more")

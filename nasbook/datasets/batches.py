@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from nasbook.datasets.arrays import whole
 from nasbook.errors import NasbookError
 
 
@@ -16,12 +17,13 @@ class Sampler:
     """
 
     def __init__(self, indices: torch.Tensor, batch_size: int, generator: torch.Generator) -> None:
-        if type(batch_size) is not int or batch_size < 1:
+        size = whole(batch_size)
+        if size is None or size < 1:
             raise NasbookError(f"batch size {batch_size!r} is not a whole number of at least 1")
-        if batch_size > len(indices):
-            raise NasbookError(f"a batch of {batch_size:,} cannot be drawn from {len(indices):,} images")
+        if size > len(indices):
+            raise NasbookError(f"a batch of {size:,} cannot be drawn from {len(indices):,} images")
         self.indices = indices.cpu()
-        self.batch_size = batch_size
+        self.batch_size = size
         self.generator = generator
         self.order = torch.arange(len(indices))
         self.position = self.per_epoch

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nasbook.datasets import catalogue
-from nasbook.datasets.arrays import constants
+from nasbook.datasets.arrays import constants, whole
 from nasbook.errors import NasbookError
 
 SMALLEST = 8
@@ -110,6 +110,10 @@ class ImageData:
             total.update(tensor.cpu().contiguous().numpy().data)
         return total.hexdigest()
 
+    def description(self) -> dict[str, str | int]:
+        """What a run's config says of its data: name, size in pixels, checksum of the training part."""
+        return {"data": self.name, "data_size": self.size, "data_checksum": self.checksum}
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -137,7 +141,7 @@ class ImageData:
         ``mean`` and ``std`` stay those of the full size. Raises NasbookError unless ``size`` is a whole
         number of at least 8 that divides the present size.
         """
-        check_size(size, self.size)
+        size = _possible_size(size, self.size)
         test = None if self._test is None else Part(_block_means(self._test.images, size), self._test.labels)
         return replace(self, images=_block_means(self.images, size), _test=test)
 
@@ -166,23 +170,26 @@ def load(name: str, device: torch.device | str = "cpu", size: int | None = None)
     stored size. Full CIFAR is fetched on first use. Raises NasbookError for an unknown name, size or
     device, a damaged file, or no network.
     """
-    check_size(size, catalogue.entry(name).pixels)
+    pixels = catalogue.entry(name).pixels
+    wanted = pixels if size is None else _possible_size(size, pixels)
     place = _device(device)
     arrays = catalogue.read(name)
     mean, std = catalogue.normalisation(name, arrays)
     tensors = [torch.from_numpy(part) for part in arrays[:4]]
     data = ImageData(name, tensors[0], tensors[1], arrays.classes, mean, std, Part(tensors[2], tensors[3]))
-    return (data if size in (None, data.size) else data.shrink(size)).to(place)
+    return (data if wanted == data.size else data.shrink(wanted)).to(place)
 
 
-def check_size(size: object, stored: int) -> None:
-    """Raise NasbookError unless ``size`` is None or a whole number of at least 8 that divides ``stored``."""
+def _possible_size(size: object, stored: int) -> int:
+    """``size`` if it is a whole number of at least 8 that divides ``stored``. Raises NasbookError otherwise."""
     valid = [pixels for pixels in range(SMALLEST, stored + 1) if stored % pixels == 0]
-    if size is not None and (type(size) is not int or size not in valid):
+    found = whole(size)
+    if found not in valid:
         raise NasbookError(
             f"image size {size!r} is not possible: images of {stored}x{stored} pixels can have size "
             f"{' or '.join(map(str, valid))}"
         )
+    return found
 
 
 def _block_means(images: torch.Tensor, size: int) -> torch.Tensor:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from nasbook.datasets.arrays import whole
 from nasbook.errors import NasbookError
 
 PARTS = ("weights", "alphas", "selection")
@@ -58,9 +59,10 @@ def fingerprint(parts: Mapping[str, torch.Tensor]) -> str:
 
 def seeded(seed: int) -> torch.Generator:
     """A CPU generator started from ``seed``. Raises NasbookError unless it is a whole number below 2**63."""
-    if type(seed) is not int or not 0 <= seed < 2**63:
+    number = whole(seed)
+    if number is None or not 0 <= number < 2**63:
         raise NasbookError(f"seed {seed!r} is not a whole number from 0 to 2**63 - 1")
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(number)
 
 
 def _shares(fractions: Mapping[str, float] | Sequence[float]) -> dict[str, float]:

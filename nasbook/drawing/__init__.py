@@ -25,6 +25,7 @@ _HOME = {
     "source": "source",
     "trace_figure": "figures",
     "trace_sentence": "describe",
+    "training_mimebundle": "gallery",
 }
 
 __all__ = sorted(_HOME)

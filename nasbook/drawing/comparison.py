@@ -9,11 +9,11 @@ from nasbook.drawing.picture import Picture
 from nasbook.statistics import summarize
 
 
-def seeds_picture(groups: Mapping[str, Sequence[float]], label: str, reference: float | None = None) -> Picture:
+def seeds_picture(groups: Mapping[str, Sequence[float]], label: str, chance: float | None = None) -> Picture:
     """Dots and 95% Student-t intervals of fractions in [0, 1], one row a group, the first on top.
 
-    ``label`` names the quantity; ``reference`` draws a line, such as chance. Its sentence gives each group's mean,
-    n and interval. Raises NasbookError for a group of fewer than two values.
+    ``label`` names the quantity; ``chance`` draws the line of a guess. The sentence gives each group's mean, n and
+    interval. Raises NasbookError for a group of fewer than two values.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
@@ -27,8 +27,8 @@ def seeds_picture(groups: Mapping[str, Sequence[float]], label: str, reference: 
             axes.plot([summary.low, summary.high], [row, row], color="#0072B2", linewidth=6, alpha=0.3)
             axes.plot(values, [row] * len(values), "o", color="#0072B2", markersize=5)
             axes.plot(summary.mean, row, "|", color="black", markersize=16, markeredgewidth=2)
-        if reference is not None:
-            axes.axvline(reference, color="#555555", linestyle="--", linewidth=1, label=f"chance, {reference:.0%}")
+        if chance is not None:
+            axes.axvline(chance, color="#555555", linestyle="--", linewidth=1, label=f"chance, {chance:.0%}")
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
         axes.set_yticks(range(len(groups)), list(groups))
         axes.set_ylim(len(groups) - 0.5, -0.5)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbook.errors import NasbookError
+from nasbook.spaces.names import cell_edges, state_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Nodes = Sequence[Sequence[tuple[str, int]]]
 Kinds = Mapping[str, tuple[Nodes, Sequence[int]]]
 TRACE = ("step", "split", "quantity", "value")
+TRAINING_SPLITS = {"test": "test", "train": "training"}
 
 
 def check_cell(nodes: Nodes, concat: Sequence[int]) -> None:
@@ -72,17 +74,10 @@ def genotype_sentence(kinds: Kinds, complete: bool = True) -> str:
 
 def edge_ends(count: int) -> list[tuple[int, int]] | None:
     """(node, input) of each of ``count`` edges of a DARTS cell, node by node; None if none has so many."""
-    ends: list[tuple[int, int]] = []
-    node = 0
-    while len(ends) < count:
-        ends += [(node, source) for source in range(node + 2)]
-        node += 1
+    # n nodes have 2 + 3 + ... + (n + 1) = n (n + 3) / 2 edges
+    nodes = (math.isqrt(9 + 8 * count) - 3) // 2
+    ends = [(node - 2, source) for node, source in cell_edges(nodes)]
     return ends if len(ends) == count else None
-
-
-def source_name(source: int) -> str:
-    """The community's name of input index ``source``: c_{k-2}, c_{k-1}, then the nodes from 0."""
-    return ("c_{k-2}", "c_{k-1}")[source] if source < 2 else str(source - 2)
 
 
 def edge_names(count: int) -> list[str]:
@@ -90,7 +85,7 @@ def edge_names(count: int) -> list[str]:
     ends = edge_ends(count)
     if ends is None:
         return [f"edge {index}" for index in range(count)]
-    return [f"{node} <- {source_name(source)}" for node, source in ends]
+    return [f"{node} <- {state_name(source)}" for node, source in ends]
 
 
 def series(trace: pd.DataFrame, quantity: str, split: str) -> pd.Series:
@@ -107,16 +102,16 @@ def check_trace(trace: pd.DataFrame) -> None:
 
 
 def trace_sentence(trace: pd.DataFrame) -> str:
-    """What the curves of a search say: accuracy, entropy of the alphas, skips.
+    """What the curves say: of a search its accuracy, entropy of the alphas and skips; of a training its
+    accuracies on the test and training parts.
 
-    Accuracy is that of the most independent split there is: selection, else alphas, else weights.
+    A search's accuracy is that of the most independent split there is: selection, else alphas, else weights.
     ``trace``: columns step, split, quantity, value. Raises NasbookError if one is missing.
     """
     check_trace(trace)
     steps = int(trace["step"].max()) if len(trace) else 0
-    parts = [
-        part for part in (_accuracy_part(trace), _entropy_part(trace), _skips_part(trace), _broken_part(trace)) if part
-    ]
+    said = [_training_part] if "train" in set(trace["split"]) else [_accuracy_part, _entropy_part, _skips_part]
+    parts = [part for part in (say(trace) for say in (*said, _broken_part)) if part]
     epochs = f"After {steps} epoch{'s' * (steps != 1)}"
     return f"{epochs}: {'; '.join(parts) or 'nothing was recorded'}"
 
@@ -171,7 +166,7 @@ def alphas_sentence(alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[st
 
 
 def _accuracy_part(trace: pd.DataFrame) -> str:
-    for split in ("selection", "alphas", "weights", "test"):
+    for split in ("selection", "alphas", "weights"):
         values = series(trace, "accuracy", split).dropna()
         if len(values) == 1:
             return f"accuracy on the {split} split {values.iloc[0]:.1%}"
@@ -180,6 +175,11 @@ def _accuracy_part(trace: pd.DataFrame) -> str:
             verb = "rose" if last > first else "fell" if last < first else "stayed"
             return f"accuracy on the {split} split {verb} from {first:.1%} to {last:.1%}"
     return ""
+
+
+def _training_part(trace: pd.DataFrame) -> str:
+    last = {name: series(trace, "accuracy", split).dropna().iloc[-1:] for split, name in TRAINING_SPLITS.items()}
+    return "; ".join(f"{name} accuracy {value:.1%}" for name, values in last.items() for value in values)
 
 
 def _entropy_part(trace: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""A search as curves and as heat maps: figures made without pyplot, so that none is shown twice."""
+"""A search or a training as curves, alphas as heat maps: made without pyplot, so that none is shown twice."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ COLUMNS = 3
 LEAST_SPAN = 0.02  # nats: a drop by a millionth shall not look like a decision
 
 
-def trace_figure(trace: pd.DataFrame, title: str | None = None) -> Figure:
+def trace_figure(trace: pd.DataFrame) -> Figure:
     """Loss, accuracy, entropy of the alphas, skips in the derived cell and temperature, by epoch.
 
+    A training (splits "train" and "test") has loss, accuracy and learning rate.
     ``trace``: columns step, split, quantity, value; a quantity that is missing leaves its panel out.
     Raises NasbookError if a column is missing or nothing in it can be drawn.
     """
@@ -34,17 +35,19 @@ def trace_figure(trace: pd.DataFrame, title: str | None = None) -> Figure:
     with style.rc():
         figure = Figure(figsize=(INCHES, PANEL * trace_rows(trace) + 0.2), layout="constrained")
         draw_trace(figure, trace, describe.trace_sentence(trace))
-        if title:
-            figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 
 def draw_trace(figure: Figure | SubFigure, trace: pd.DataFrame, sentence: str) -> None:
-    """Draw the panels of ``trace`` into ``figure``, and ``sentence`` in the place after the last of them."""
+    """Draw the panels of ``trace`` into ``figure``, and ``sentence`` after the last of them: below where their
+    rows are full."""
     panels = trace_panels(trace)
     rows = trace_rows(trace)
     for index, panel in enumerate(panels):
         _draw_panel(figure.add_subplot(rows, COLUMNS, index + 1), *panel)
+    if not len(panels) % COLUMNS:
+        figure.supxlabel(textwrap.fill(sentence, 120), x=0.01, ha="left", fontsize=9)
+        return
     words = figure.add_subplot(rows, COLUMNS, len(panels) + 1)
     words.set_axis_off()
     wrapped = "\n\n".join(textwrap.fill(part, 34) for part in sentence.split("; "))
@@ -52,8 +55,8 @@ def draw_trace(figure: Figure | SubFigure, trace: pd.DataFrame, sentence: str) -
 
 
 def trace_rows(trace: pd.DataFrame) -> int:
-    """Rows that the panels of ``trace`` and its sentence fill. Raises as ``trace_panels`` does."""
-    return -(-(len(trace_panels(trace)) + 1) // COLUMNS)
+    """Rows that the panels of ``trace`` fill. Raises as ``trace_panels`` does."""
+    return -(-len(trace_panels(trace)) // COLUMNS)
 
 
 def trace_panels(trace: pd.DataFrame) -> list[tuple[str, dict[str, tuple[pd.Series, tuple[str, str, str]]]]]:
@@ -75,6 +78,7 @@ def trace_panels(trace: pd.DataFrame) -> list[tuple[str, dict[str, tuple[pd.Seri
             {kind: (f"skips_{kind}", "search", looks) for kind, looks in style.KINDS.items()},
         ),
         ("temperature", {"": ("temperature", "search", (style.INK, "-", "o"))}),
+        ("learning rate", {"": ("learning_rate", "train", (style.INK, "-", "o"))}),
     ]
     panels = []
     for label, curves in wanted:
@@ -83,7 +87,9 @@ def trace_panels(trace: pd.DataFrame) -> list[tuple[str, dict[str, tuple[pd.Seri
         if found:
             panels.append((label, found))
     if not panels:
-        raise NasbookError("this trace holds no loss, accuracy, entropy, skips or temperature, so there is no curve")
+        raise NasbookError(
+            "this trace holds no loss, accuracy, entropy, skips, temperature or learning rate: there is no curve"
+        )
     return panels
 
 

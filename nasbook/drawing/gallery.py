@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+Bundle = tuple[dict[str, str], dict[str, dict[str, str]]]
+
 
 def save_run_figures(
     folder: str | Path,
@@ -54,7 +56,7 @@ def run_sentence(trace: pd.DataFrame, genotype_kinds: Kinds) -> str:
     return f"{describe.trace_sentence(trace)}; {describe.genotype_sentence(genotype_kinds)}"
 
 
-def run_picture(trace: pd.DataFrame, genotype_kinds: Kinds, title: str | None = None) -> Picture:
+def run_picture(trace: pd.DataFrame, genotype_kinds: Kinds) -> Picture:
     """Cells above curves in one figure. Raises NasbookError if no Graphviz works or the trace is empty."""
     from matplotlib.figure import Figure
     from matplotlib.image import imread
@@ -73,20 +75,29 @@ def run_picture(trace: pd.DataFrame, genotype_kinds: Kinds, title: str | None = 
         axes.set_anchor("W")
         axes.set_axis_off()
         figures.draw_trace(bottom, trace, describe.trace_sentence(trace))
-        if title:
-            top.suptitle(title, x=0.01, ha="left")
     return Picture.of_figure(figure, run_sentence(trace, genotype_kinds))
 
 
-def run_mimebundle(
-    trace: pd.DataFrame, genotype_kinds: Kinds, title: str | None = None
-) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+def run_mimebundle(trace: pd.DataFrame, genotype_kinds: Kinds) -> Bundle:
     """What ``Run._repr_mimebundle_`` returns: image/png, its alt text, and the same sentence as text/plain.
 
     Never raises NasbookError: without Graphviz, or before the first epoch, the sentence says why there is
     no picture.
     """
     try:
-        return run_picture(trace, genotype_kinds, title)._repr_mimebundle_()
+        return run_picture(trace, genotype_kinds)._repr_mimebundle_()
     except NasbookError as error:
         return {"text/plain": f"{run_sentence(trace, genotype_kinds)}\n(not drawn: {error})"}, {}
+
+
+def training_mimebundle(trace: pd.DataFrame) -> Bundle:
+    """What a training shows of itself: curves as image/png, their alt text, the same sentence as text/plain.
+
+    ``trace``: columns step, split, quantity, value, with splits "train" and, after the last epoch, "test".
+    Never raises NasbookError: before the first epoch the sentence says why there is no picture.
+    """
+    sentence = describe.trace_sentence(trace)
+    try:
+        return Picture.of_figure(figures.trace_figure(trace), sentence)._repr_mimebundle_()
+    except NasbookError as error:
+        return {"text/plain": f"{sentence}\n(not drawn: {error})"}, {}

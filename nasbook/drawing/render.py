@@ -28,14 +28,14 @@ DOCTOR = "`nasbook doctor` says what to install"
 
 
 def engines() -> dict[str, str]:
-    """What draws here: {"dot": its path, "pygraphviz": the Graphviz version of its wheel}, in order."""
+    """What may draw here: {"dot": its path, "pygraphviz": the Graphviz version of its wheel}, in order."""
     found = {}
     if path := shutil.which("dot"):
         found["dot"] = path
     try:
         import pygraphviz
 
-        found["pygraphviz"] = pygraphviz.__graphviz_version__
+        found["pygraphviz"] = getattr(pygraphviz, "__graphviz_version__", "?")
     except ImportError:
         pass
     return found
@@ -55,7 +55,13 @@ def render_all(sources: Sequence[str], form: str = "svg") -> list[bytes]:
     Raises NasbookError as ``render`` does.
     """
     one_of(form, FORMATS, "picture format")
-    return list(_render(tuple(sources), form))
+    return list(_render(tuple(sources), form)[1])
+
+
+def drawn(source: str, form: str = "svg") -> tuple[str, bytes]:
+    """(name, picture): which of ``engines`` drew DOT ``source``, and its bytes. Raises as ``render`` does."""
+    name, (raw,) = _render((source,), one_of(form, FORMATS, "picture format"))
+    return name, raw
 
 
 def svg(source: str, sentence: str) -> str:
@@ -98,11 +104,12 @@ def _literal(text: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _render(sources: tuple[str, ...], form: str) -> tuple[bytes, ...]:
+def _render(sources: tuple[str, ...], form: str) -> tuple[str, tuple[bytes, ...]]:
+    """The engine that drew, and its pictures."""
     reasons = []
     for name in engines():
         try:
-            return _by_dot(sources, form) if name == "dot" else _by_wheel(sources, form)
+            return name, _by_dot(sources, form) if name == "dot" else _by_wheel(sources, form)
         except subprocess.TimeoutExpired:
             reasons.append(f"{name} took longer than {SECONDS:.0f} seconds")
         except (OSError, subprocess.CalledProcessError, ValueError) as error:

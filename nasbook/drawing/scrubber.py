@@ -16,6 +16,7 @@ from nasbook.drawing import cells, describe, style
 from nasbook.drawing.describe import Kinds
 from nasbook.drawing.render import nested, render_all
 from nasbook.errors import NasbookError
+from nasbook.spaces.names import state_name
 
 WIDTH = 900
 LEFT = 350
@@ -205,7 +206,7 @@ def _colour(share: float) -> str:
 
 
 def _pretty(edge: str) -> str:
-    for plain, written in zip(("c_{k-2}", "c_{k-1}"), cells.INPUTS):
+    for plain, written in zip((state_name(0), state_name(1)), cells.INPUTS):
         edge = edge.replace(plain, written)
     return edge.replace("<-", "\u2190")
 

@@ -1,9 +1,9 @@
 """How an operation looks, once for the whole book.
 
 Colours are Okabe and Ito's ("Color Universal Design", 2008). Colour is never alone: the line tells the
-kind of operation (solid: separable convolution or skip, dashed: dilated or factorised convolution, dotted:
-pooling or none) and the number of arrowheads its size (one: 3x3, two: 5x5, three: 7x7), so a grey print
-still tells them apart.
+kind of operation (solid: separable convolution or skip, thick: plain convolution, dashed: dilated or
+factorised convolution, dotted: pooling or none) and the number of arrowheads its size (one: 3x3, two: 5x5,
+three: 7x7; a dot: 1x1), so a grey print still tells them apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ QUIET = "#8C8C8C"
 
 @dataclass(frozen=True)
 class Look:
-    """One operation's label, colours (``#RRGGBB``), line (in Graphviz's words), arrowhead and marker."""
+    """One operation's label, colours (``#RRGGBB``), line (in Graphviz's words) and arrowhead."""
 
     label: str
     colour: str
@@ -27,20 +27,21 @@ class Look:
     dash: str
     width: float
     head: str
-    marker: str
 
 
 LOOKS = {
-    "none": Look("none", "#999999", "#666666", "dotted", 1.2, "tee", "x"),
-    "max_pool_3x3": Look("max 3x3", "#D55E00", "#A84A00", "dotted", 2.4, "box", "s"),
-    "avg_pool_3x3": Look("avg 3x3", "#E69F00", "#8A5F00", "dotted", 2.4, "obox", "D"),
-    "skip_connect": Look("skip", "#000000", "#000000", "solid", 1.1, "vee", "_"),
-    "sep_conv_3x3": Look("sep 3x3", "#0072B2", "#0072B2", "solid", 2.2, "normal", "o"),
-    "sep_conv_5x5": Look("sep 5x5", "#56B4E9", "#1F6F9E", "solid", 2.2, "normalnormal", "h"),
-    "sep_conv_7x7": Look("sep 7x7", "#882255", "#882255", "solid", 2.2, "normalnormalnormal", "*"),
-    "dil_conv_3x3": Look("dil 3x3", "#009E73", "#007A59", "dashed", 2.2, "normal", "^"),
-    "dil_conv_5x5": Look("dil 5x5", "#CC79A7", "#A0457A", "dashed", 2.2, "normalnormal", "v"),
-    "conv_7x1_1x7": Look("1x7, 7x1", "#857A00", "#6B6200", "dashed", 2.2, "diamond", "d"),
+    "none": Look("none", "#999999", "#666666", "dotted", 1.2, "tee"),
+    "max_pool_3x3": Look("max 3x3", "#D55E00", "#A84A00", "dotted", 2.4, "box"),
+    "avg_pool_3x3": Look("avg 3x3", "#E69F00", "#8A5F00", "dotted", 2.4, "obox"),
+    "skip_connect": Look("skip", "#000000", "#000000", "solid", 1.1, "vee"),
+    "sep_conv_3x3": Look("sep 3x3", "#0072B2", "#0072B2", "solid", 2.2, "normal"),
+    "sep_conv_5x5": Look("sep 5x5", "#56B4E9", "#1F6F9E", "solid", 2.2, "normalnormal"),
+    "sep_conv_7x7": Look("sep 7x7", "#882255", "#882255", "solid", 2.2, "normalnormalnormal"),
+    "dil_conv_3x3": Look("dil 3x3", "#009E73", "#007A59", "dashed", 2.2, "normal"),
+    "dil_conv_5x5": Look("dil 5x5", "#CC79A7", "#A0457A", "dashed", 2.2, "normalnormal"),
+    "conv_7x1_1x7": Look("1x7, 7x1", "#857A00", "#6B6200", "dashed", 2.2, "diamond"),
+    "conv_3x3": Look("conv 3x3", "#332288", "#332288", "solid", 3.8, "normal"),
+    "conv_1x1": Look("conv 1x1", "#7A4A2B", "#7A4A2B", "solid", 3.8, "dot"),
 }
 
 SPLITS = {  # colour, dash, marker of a split's curve
@@ -57,19 +58,7 @@ def look(operation: str) -> Look:
     """How ``operation`` is drawn; a reader's own operation gets a plain grey line and its own name."""
     if operation in LOOKS:
         return LOOKS[operation]
-    return Look(textwrap.fill(operation.replace("_", " "), 10), "#5A5A5A", "#404040", "dashed", 1.6, "odot", "P")
-
-
-def line(operation: str) -> dict[str, object]:
-    """Keywords for ``Axes.plot`` that draw a curve of ``operation``: label, colour, dash, marker."""
-    chosen = look(operation)
-    return {
-        "label": chosen.label,
-        "color": chosen.colour,
-        "linestyle": chosen.dash,
-        "linewidth": chosen.width,
-        "marker": chosen.marker,
-    }
+    return Look(textwrap.fill(operation.replace("_", " "), 10), "#5A5A5A", "#404040", "dashed", 1.6, "odot")
 
 
 def rc() -> AbstractContextManager:

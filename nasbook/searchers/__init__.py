@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasbook.config import profile_values
 from nasbook.errors import one_of
+from nasbook.files import run_folder
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
@@ -28,11 +29,13 @@ def search(
 ) -> Run:
     """Search an architecture and return the run.
 
-    ``profile`` "smoke" (a minute on two CPU cores), "lesson" (minutes) or "paper" (the published protocol);
-    ``overrides`` replace single settings of the method's Config. ``out`` is the run folder (default
-    ``runs/METHOD-PROFILE-SEED`` under the working directory): an unfinished run there is continued, a finished
-    one loaded. The test part of ``data`` is not touched. Raises NasbookError for anything misspelt, ill-typed
-    or impossible, and for a folder that holds a run of another config.
+    ``profile`` "smoke" (about a minute on two CPU cores with images of 16 pixels), "lesson" or "paper" (the
+    published protocol); ``overrides`` replace single settings of the method's Config. ``out`` is the run folder
+    (default: that of :func:`nasbook.run_folder`): an unfinished run there is continued, a finished one loaded. The
+    test part of ``data`` is not touched.
+
+    Raises NasbookError for anything misspelt, ill-typed or impossible, and for a folder that holds a run of another
+    config.
     """
     module = import_module(METHODS[one_of(method, METHODS, "method")])
     from nasbook.datasets.images import check_data
@@ -41,5 +44,11 @@ def search(
     check_data(data)
     values = profile_values(module.PROFILES, profile, seed)
     config = module.Config.make(values | overrides)
-    folder = Path("runs") / f"{method}-{profile}-{seed}" if out is None else Path(out)
+    folder = run_folder(method, profile, seed, overrides) if out is None else Path(out)
     return run_search(module, method, config, data, profile, folder)
+
+
+def __getattr__(name: str):
+    if name in METHODS:
+        return import_module(METHODS[name])
+    raise AttributeError(f"module 'nasbook.searchers' has no attribute {name!r}")

@@ -24,7 +24,7 @@ from nasbook.training.state import Search, SearchConfig
 
 
 class Config(SearchConfig):
-    """GDAS's settings; the defaults are the paper's.
+    """GDAS's settings; the defaults are the paper's where it gives them, else those of the authors' code.
 
     ``tau_start``, ``tau_end``: the temperature falls linearly over the epochs. The paper prints 10 to 1; the
     authors' erratum says 10 to 0.1.
@@ -43,20 +43,20 @@ class Config(SearchConfig):
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {
-        "epochs": 6,
+        "epochs": 8,
         "batch_size": 32,
         "channels": 8,
         "cells": 3,
         "padding": 2,
         "split": (0.4, 0.4, 0.2),
-        "fixed_reduction": True,
+        "weight_lr": 0.015,
         "alpha_lr": 0.03,
     },
-    "lesson": {"epochs": 30, "batch_size": 64, "cells": 5, "padding": 2, "alpha_lr": 0.003},
+    "lesson": {"epochs": 30, "batch_size": 64, "cells": 5, "alpha_lr": 0.003},
     "paper": {},
 }
-"""What differs from the published protocol. The alphas of a short search need larger steps to move at all; the
-fixed reduction cell halves the time and leaves enough steps for each operation to learn something."""
+"""What differs from the published protocol. The smoke profile is made for images of 16 pixels; the alphas of a
+short search need larger steps to move at all."""
 
 
 def temperature(config: Config, epoch: int) -> float:
@@ -73,26 +73,29 @@ def paths(search: Search) -> dict[str, Tensor]:
     if search.config.sample_per == "forward":
         return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
     return {
-        kind: torch.stack([draw(alpha) for _ in range(search.net.kinds.count(kind))])  # (cells, E, O)
+        kind: torch.stack([draw(alpha) for _ in range(search.net.sequence.count(kind))])  # (cells, E, O)
         for kind, alpha in search.alphas.items()
     }
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Sample an architecture and train its weights on a batch; the alphas get no gradient."""
+    """Sample an architecture and train its weights on images (B, 3, H, W), labels (B,); alphas get no gradient.
+
+    Returns the batch's loss and number correct, as does :func:`architecture_step`.
+    """
     drawn = {kind: path.detach() for kind, path in paths(search).items()}
-    return descend_weights(search, search.net(images, drawn), labels)
+    return descend_weights(search, search.forward(images, drawn), labels)
 
 
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Sample another architecture and move the alphas on a held-out batch; the weights stay."""
+    """Sample another architecture and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay."""
     execute = "nonzero" if search.config.estimator == "executed" else "all"
     with frozen_statistics(search.norms):
-        logits = search.net(images, paths(search), execute=execute)
+        logits = search.forward(images, paths(search), execute=execute)
     return descend_alphas(search, logits, labels)
 
 
 def derive(alphas: Mapping[str, Tensor], config: Config) -> tuple[Genotype, pd.DataFrame]:
-    """DARTS's rule: two distinct inputs a node, ``none`` excluded; and the margin of every decision."""
+    """DARTS's rule on alphas (E, O): two distinct inputs a node, ``none`` excluded; and every decision's margin."""
     arrays = {kind: alpha.detach().cpu().numpy() for kind, alpha in alphas.items()}
     return darts_rule(arrays, config.operations, config.nodes)

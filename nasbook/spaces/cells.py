@@ -12,8 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nasbook.spaces.genotypes import Node
-from nasbook.spaces.names import cell_edges
+from nasbook.spaces.names import Node, cell_edges
 from nasbook.spaces.operations import FactorizedReduce, Zero, conv, drop_path, make_operation
 
 
@@ -29,6 +28,7 @@ class Preprocess(nn.Module):
         self.near = conv(near, channels, 1, 1, affine)
 
     def forward(self, far: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, Cfar, H or 2H, W or 2W) and (B, Cnear, H, W) to two of (B, C, H, W)."""
         return self.far(far), self.near(near)  # (B, C, H, W) each
 
 
@@ -37,14 +37,12 @@ class SearchCell(nn.Module):
 
     def __init__(self, channels: int, stride: int, operations: Sequence[str], nodes: int) -> None:
         super().__init__()
-        self.sources = [source for _, source in cell_edges(nodes)]
-        self.nodes = nodes
-        self.stride = stride
+        self.ends = cell_edges(nodes)
         self.edges = nn.ModuleList(
             nn.ModuleList(
                 make_operation(name, channels, stride if source < 2 else 1, searching=True) for name in operations
             )
-            for source in self.sources
+            for _, source in self.ends
         )
         self.nothing = Zero(stride)
 
@@ -53,14 +51,13 @@ class SearchCell(nn.Module):
         the operations that edge e runs. Returns (B, nodes * C, H', W').
         """
         states = [far, near]
-        edge = 0
-        for _ in range(self.nodes):
-            terms = []
-            for source in range(len(states)):
-                for op in active[edge]:
-                    terms.append(weights[edge, op] * self.edges[edge][op](states[source]))
-                edge += 1
-            states.append(sum(terms[1:], terms[0]) if terms else self.nothing(near))
+        terms: list[Tensor] = []
+        for edge, (node, source) in enumerate(self.ends):
+            for op in active[edge]:
+                terms.append(weights[edge, op] * self.edges[edge][op](states[source]))  # (B, C, H', W')
+            if source == node - 1:
+                states.append(sum(terms[1:], terms[0]) if terms else self.nothing(near))
+                terms = []
         return torch.cat(states[2:], dim=1)  # (B, nodes * C, H', W')
 
 
@@ -126,7 +123,10 @@ class FixedReductionCell(nn.Module):
         )
 
     def forward(self, far: Tensor, near: Tensor, keep: Tensor | None = None) -> Tensor:
-        """``far``, ``near`` (B, C, H, W) preprocessed. Returns (B, 4C, ceil(H/2), ceil(W/2))."""
+        """``far``, ``near`` (B, C, H, W) preprocessed. Returns (B, 4C, ceil(H/2), ceil(W/2)).
+
+        ``keep`` is there for the interface of :class:`Cell`; this cell drops no path.
+        """
         inputs = (far, near)
         outputs = [branch(x) for branches in (self.convolutions, self.pools) for branch, x in zip(branches, inputs)]
         return torch.cat(outputs, dim=1)  # (B, 4C, ceil(H/2), ceil(W/2))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nasbook.errors import NasbookError
+from nasbook.spaces.networks import AuxiliaryHead
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ def cost(net: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Cos
     Runs a copy on PyTorch's meta device: shapes only, no arithmetic and no activation memory. A super-net counts
     with all its operations. Raises NasbookError if the network cannot take that shape.
     """
+    if not isinstance(net, nn.Module):
+        raise NasbookError(f"cost counts a network, and got a {type(net).__name__}: call genotype.network(...) first")
     if len(input_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in input_shape):
         raise NasbookError(
             f"input_shape is {input_shape!r}; it must be three positive integers (channels, height, width)"
@@ -44,6 +47,7 @@ def cost(net: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Cos
 
     blank = copy.deepcopy(net).to("meta").eval()
     for module in blank.modules():
+        module._forward_hooks.clear()
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
     try:
@@ -51,5 +55,11 @@ def cost(net: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Cos
             blank(torch.empty(1, *input_shape, device="meta"))
     except RuntimeError as error:
         raise NasbookError(f"the network cannot run on one image of shape {tuple(input_shape)}: {error}") from error
-    parameters = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("auxiliary_head."))
-    return Cost(parameters, total)
+    return Cost(count_parameters(net), total)
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Weights of ``net`` without its auxiliary head, as published tables count them."""
+    heads = [module for module in net.modules() if isinstance(module, AuxiliaryHead)]
+    aside = {id(p) for head in heads for p in head.parameters()}
+    return sum(p.numel() for p in net.parameters() if id(p) not in aside)

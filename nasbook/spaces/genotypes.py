@@ -1,7 +1,7 @@
 """What a search finds: a genotype, the discrete description of a cell, and the catalogue of published ones.
 
-The text form is the one that DARTS (Liu et al., 2019, arXiv 1806.09055) printed first and that every
-repository since prints: ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), ...)``.
+The text form is the one that DARTS (Liu et al., 2019, arXiv 1806.09055) printed first and that its
+descendants print: ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), ...)``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from nasbook.errors import NasbookError, one_of
-from nasbook.spaces.names import CELL_OPERATIONS
+from nasbook.spaces.names import CELL_OPERATIONS, Node
 
-Node = tuple[tuple[str, int], ...]
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 
@@ -26,25 +25,26 @@ class Genotype:
     """A normal and a reduction cell, each a list of nodes, each node a list of (operation, input).
 
     Node ``i`` of the list is graph node ``i + 2``; inputs 0 and 1 are the outputs of the two cells before. A node
-    sums its operations' outputs and may hold any number of them; the cell's output concatenates the graph nodes
-    of its ``concat``. ``reduce=None`` stands for GDAS's fixed reduction cell.
+    sums its operations' outputs and may hold any number of them; a flat list of pairs is read as two for each node.
+    The cell's output concatenates the graph nodes of its ``concat`` (None: all but the inputs); a normal cell may
+    list an input there too, as NASNet-A's does. ``reduce=None`` stands for GDAS's fixed reduction cell.
 
     Two genotypes are equal if they differ only in the order in which nodes list their inputs.
     Raises NasbookError for an unknown operation or an input that the node cannot have.
     """
 
     normal: tuple[Node, ...]
-    normal_concat: tuple[int, ...] = (2, 3, 4, 5)
+    normal_concat: tuple[int, ...] | None = None
     reduce: tuple[Node, ...] | None = None
-    reduce_concat: tuple[int, ...] = (2, 3, 4, 5)
+    reduce_concat: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for kind in ("normal", "reduce"):
             nodes = getattr(self, kind)
             if nodes is None and kind == "reduce":
-                object.__setattr__(self, "reduce_concat", _concat(self.reduce_concat, kind, None))
+                object.__setattr__(self, "reduce_concat", _concat(self.reduce_concat, kind, 4))
                 continue
-            nodes = _nodes(nodes, kind)
+            nodes = _nodes(_group(nodes, kind), kind)
             object.__setattr__(self, kind, nodes)
             object.__setattr__(self, f"{kind}_concat", _concat(getattr(self, f"{kind}_concat"), kind, len(nodes)))
 
@@ -84,31 +84,27 @@ class Genotype:
         """Read the community's text, without evaluating it.
 
         Accepts the flat form with two pairs a node, nested lists with any number, ``range(a, b)``, keyword or
-        positional arguments, pairs that carry a weight as third entry (it is dropped), and anything before the
-        word ``Genotype`` (a log prefix, an assignment). Raises NasbookError with what is wrong.
+        positional arguments, pairs that carry a weight as third entry (it is dropped), and anything before and
+        after ``Genotype(...)`` (a log prefix, an assignment). Raises NasbookError with what is wrong.
         """
-        start = text.find("Genotype(")
+        start = text.find("Genotype(") if isinstance(text, str) else -1
         if start < 0:
-            raise NasbookError(f"no 'Genotype(...)' in {_shorten(text)!r}")
+            raise NasbookError(f"no 'Genotype(...)' in {_shorten(repr(text))}")
+        text = _call(text[start:])
         try:
-            call = ast.parse(text[start:].strip(), mode="eval").body
+            call = ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise NasbookError(f"cannot read the genotype {_shorten(text[start:])!r}: {error}") from error
-        if not isinstance(call, ast.Call):
-            raise NasbookError(f"after 'Genotype(...)' comes more text: {_shorten(text[start:])!r}")
+            raise NasbookError(f"cannot read the genotype {_shorten(text)!r}: {error}") from error
         if len(call.args) > len(FIELDS):
             raise NasbookError(f"a Genotype has {len(FIELDS)} arguments ({', '.join(FIELDS)}), got {len(call.args)}")
         values = {field: _literal(node) for field, node in zip(FIELDS, call.args)}
         for keyword in call.keywords:
-            name = one_of(keyword.arg, FIELDS, "genotype field")
+            name = one_of(keyword.arg or "**", FIELDS, "genotype field")
             if name in values:
                 raise NasbookError(f"the genotype gives {name} twice")
             values[name] = _literal(keyword.value)
         if "normal" not in values:
             raise NasbookError("the genotype has no 'normal' cell")
-        for kind in ("normal", "reduce"):
-            if values.get(kind) is not None:
-                values[kind] = _group(values[kind], kind)
         return cls(**values)
 
     def to_json(self) -> str:
@@ -121,10 +117,10 @@ class Genotype:
         """The genotype in a JSON text. Raises NasbookError if it is not one."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise NasbookError(f"cannot read the genotype's JSON: {error}") from error
         if not isinstance(values, dict) or "normal" not in values:
-            raise NasbookError(f"the JSON holds no genotype: {_shorten(text)!r}")
+            raise NasbookError(f"the JSON holds no genotype: {_shorten(str(text))!r}")
         for name in values:
             one_of(name, FIELDS, "genotype field")
         return cls(**values)
@@ -155,6 +151,16 @@ class Genotype:
 
 def _shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _call(text: str) -> str:
+    """``text`` up to the bracket that closes its first one; all of it if none does."""
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == ")" and depth == 0:
+            return text[: position + 1]
+    return text
 
 
 def _literal(node: ast.expr) -> Any:
@@ -208,15 +214,19 @@ def _nodes(nodes: object, kind: str) -> tuple[Node, ...]:
     return tuple(checked)
 
 
-def _concat(concat: object, kind: str, nodes: int | None) -> tuple[int, ...]:
-    """``concat`` as a tuple of distinct intermediate nodes; any such tuple passes where ``nodes`` is None."""
+def _concat(concat: object, kind: str, nodes: int) -> tuple[int, ...]:
+    """``concat`` as a tuple of distinct nodes of a cell with ``nodes`` intermediate ones; all of these for None."""
+    if concat is None:
+        return tuple(range(2, nodes + 2))
     valid = isinstance(concat, tuple | list | range) and len(concat) > 0
     members = tuple(concat) if valid else ()
-    limit = float("inf") if nodes is None else nodes + 2
-    whole = all(isinstance(m, int) and not isinstance(m, bool) and 2 <= m < limit for m in members)
+    # In a reduction cell the inputs are twice as large as the nodes and cannot stand beside them.
+    first = 0 if kind == "normal" else 2
+    whole = all(isinstance(m, int) and not isinstance(m, bool) and first <= m < nodes + 2 for m in members)
     if not valid or not whole or len(set(members)) < len(members):
-        span = "intermediate nodes" if nodes is None else f"the nodes 2 to {nodes + 1}"
-        raise NasbookError(f"{kind}_concat is {concat!r}; it must list some of {span}, each once")
+        raise NasbookError(
+            f"{kind}_concat is {concat!r}; it must list some of the nodes {first} to {nodes + 1}, each once"
+        )
     return members
 
 
@@ -243,6 +253,10 @@ class Catalogue(Mapping[str, Genotype]):
 
     def __getitem__(self, name: str) -> Genotype:
         return self._cells[one_of(name, self._cells, "genotype")]
+
+    def get(self, name: str, default: Genotype | None = None) -> Genotype | None:
+        """The cell of that name, or ``default``."""
+        return self._cells.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._cells

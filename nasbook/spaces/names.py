@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+Node = tuple[tuple[str, int], ...]
+"""A node of a cell: pairs of operation name and input."""
+
 DARTS_OPERATIONS = (
     "none",
     "max_pool_3x3",
@@ -14,8 +17,8 @@ DARTS_OPERATIONS = (
 )
 """The eight candidates of DARTS, SNAS, GDAS, DATA and MSG-DAS. The order is part of the format of ``alphas.npz``."""
 
-PUBLISHED_OPERATIONS = ("sep_conv_7x7", "conv_7x1_1x7")
-"""Further operations that published cells use."""
+PUBLISHED_OPERATIONS = ("sep_conv_7x7", "conv_7x1_1x7", "conv_3x3", "conv_1x1")
+"""Further operations, of published cells and of other spaces."""
 
 CELL_OPERATIONS = DARTS_OPERATIONS + PUBLISHED_OPERATIONS
 
@@ -27,3 +30,8 @@ def cell_edges(nodes: int = 4) -> tuple[tuple[int, int], ...]:
     ``j < i`` (DARTS, section 2.1). Four nodes have 14 edges.
     """
     return tuple((node, source) for node in range(2, 2 + nodes) for source in range(node))
+
+
+def state_name(node: int) -> str:
+    """What pictures and tables call graph node ``node``: the inputs c_{k-2} and c_{k-1}, then 0, 1, 2, ..."""
+    return ("c_{k-2}", "c_{k-1}")[node] if node < 2 else str(node - 2)

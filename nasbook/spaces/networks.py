@@ -62,8 +62,8 @@ class CellStack(nn.Module):
         super().__init__()
         one_of(stem, ["cifar", "imagenet"], "stem")
         check_sizes(channels, cells, classes, channel_divisor(stem, fixed_reduction))
-        self.kinds = ["reduce" if i in reduction_positions(cells) else "normal" for i in range(cells)]
-        self.channels, self.classes = channels, classes
+        self.sequence = ["reduce" if i in reduction_positions(cells) else "normal" for i in range(cells)]
+        self.classes = classes
         if stem == "cifar":
             far = near = 3 * channels
             self.stems = nn.ModuleList(
@@ -81,7 +81,7 @@ class CellStack(nn.Module):
         after_reduction = stem == "imagenet"
         self.inputs, self.cells = nn.ModuleList(), nn.ModuleList()
         self.widths = []
-        for kind in self.kinds:
+        for kind in self.sequence:
             channels *= 2 if kind == "reduce" else 1
             self.inputs.append(Preprocess(far, near, channels, after_reduction=after_reduction, affine=affine))
             self.cells.append(make_cell(kind, channels))
@@ -116,9 +116,13 @@ class CellSupernet(CellStack):
         operations: Sequence[str] = DARTS_OPERATIONS,
         nodes: int = 4,
         fixed_reduction: bool = False,
-        stem: str = "cifar",
         seed: int = 0,
     ) -> None:
+        if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1 or not operations:
+            raise NasbookError(
+                f"a searched cell needs a node and an operation, got nodes={nodes!r}, operations={operations!r}"
+            )
+
         def make_cell(kind: str, width: int) -> nn.Module:
             if kind == "reduce" and fixed_reduction:
                 return FixedReductionCell(width, affine=False)
@@ -133,7 +137,7 @@ class CellSupernet(CellStack):
                 channels,
                 cells,
                 classes,
-                stem=stem,
+                stem="cifar",
                 affine=False,
                 fixed_reduction=fixed_reduction,
             )
@@ -149,8 +153,8 @@ class CellSupernet(CellStack):
     def forward(self, x: Tensor, paths: Mapping[str, Tensor] | None = None, *, execute: str = "nonzero") -> Tensor:
         """Logits (B, classes) of images ``x`` (B, 3, H, W).
 
-        ``paths[kind]`` is (E, O), shared by all cells of that kind, or (cells of that kind, E, O); ``None`` is the
-        uniform mixture. An operation runs only where its weight is not exactly zero, and its output is
+        ``paths[kind]`` is (E, O) or (1, E, O), shared by all cells of that kind, or (cells of that kind, E, O);
+        ``None`` is the uniform mixture. An operation runs only where its weight is not exactly zero, and its output is
         multiplied by the weight, so that the weight receives a gradient. Which run is decided once a forward,
         on the host. ``execute="all"`` runs every operation, weight zero included (full straight-through).
         """
@@ -158,7 +162,7 @@ class CellSupernet(CellStack):
         one_of(execute, ["nonzero", "all"], "execute")
         steps = {kind: iter(self._plan(kind, paths, x.device, execute)) for kind in self.searched}
         far, near = self.stem(x)
-        for kind, prepare, cell in zip(self.kinds, self.inputs, self.cells):
+        for kind, prepare, cell in zip(self.sequence, self.inputs, self.cells):
             step = next(steps[kind]) if kind in steps else ()
             far, near = near, cell(*prepare(far, near), *step)
         return self.classify(near)
@@ -167,8 +171,8 @@ class CellSupernet(CellStack):
         """For each cell of ``kind``: its weights (E, O) on ``device`` and, for each edge, the operations to run."""
         if kind not in paths:
             raise NasbookError(f"paths has no {kind!r} entry; it needs {', '.join(self.searched)}")
-        path = paths[kind]
-        count = self.kinds.count(kind)
+        path = paths[kind][0] if paths[kind].dim() == 3 and len(paths[kind]) == 1 else paths[kind]  # -> (E, O)
+        count = self.sequence.count(kind)
         shape = (len(cell_edges(self.nodes)), len(self.operations))
         if tuple(path.shape) not in (shape, (count, *shape)):
             raise NasbookError(
@@ -182,7 +186,7 @@ class CellSupernet(CellStack):
         host = path.detach().cpu()
         return [
             (weights, every if execute == "all" else _nonzero(chosen))
-            for weights, chosen in zip(path.to(device).unbind(), host.unbind())
+            for weights, chosen in zip(path.to(device).unbind(), host.unbind())  # (cells, E, O) -> (E, O) each
         ]
 
 
@@ -192,7 +196,7 @@ def _nonzero(path: Tensor) -> list[list[int]]:
 
 
 class AuxiliaryHead(nn.Module):
-    """The second classifier after two thirds of the depth, used in training only (Inception; DARTS's sizes).
+    """The second classifier after two thirds of the depth, used in training only (DARTS's released model).
 
     As in the published networks, the ImageNet head lacks the last BatchNorm.
     """
@@ -214,6 +218,7 @@ class AuxiliaryHead(nn.Module):
         self.least = 8 if stem == "cifar" else 7
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) to logits (B, classes). Raises NasbookError if H or W is too small for its pooling."""
         if min(x.shape[2:]) < self.least:
             raise NasbookError(
                 f"the auxiliary head needs feature maps of {self.least} pixels and got {min(x.shape[2:])}: use "
@@ -293,17 +298,3 @@ class CellNetwork(CellStack):
             far, near = near, cell(*prepare(far, near), mask)
             middle = near if i == self.auxiliary_position else middle
         return self.classify(near), middle
-
-
-def drop_path_masks(
-    drops: int, batch: int, probability: float, generator: torch.Generator, device: torch.device
-) -> Tensor | None:
-    """Masks (drops, batch) that hold 0 with ``probability`` and else 1/(1 - probability); None for probability 0.
-
-    Drawn at once on the generator's device and moved once, so that the stream does not depend on ``device``.
-    """
-    if probability == 0:
-        return None
-    keep = 1 - probability
-    drawn = torch.rand(drops, batch, generator=generator, device=generator.device) < keep  # (drops, B)
-    return drawn.to(torch.float32).div_(keep).to(device)

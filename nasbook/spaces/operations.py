@@ -28,6 +28,7 @@ class Zero(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, ceil(H/s), ceil(W/s))."""
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])  # (B, C, ceil(H/s), ceil(W/s))
 
 
@@ -35,7 +36,8 @@ class FactorizedReduce(nn.Module):
     """Half the height and width without losing every other pixel: two 1x1 convolutions of stride 2, one of
     them on the image shifted by a pixel, concatenated.
 
-    Odd sizes are padded by one pixel at the right and bottom first (even sizes are not changed by it).
+    Odd sizes are padded by one pixel at the right and bottom first, as in the code of GDAS; even sizes are not
+    changed by it.
     Raises NasbookError if the output channels cannot be halved.
     """
 
@@ -51,6 +53,7 @@ class FactorizedReduce(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, Cin, H, W) to (B, Cout, ceil(H/2), ceil(W/2))."""
         x = F.relu(x)
         shifted = F.pad(x, (-1, 1, -1, 1))  # (B, Cin, H, W), moved up and left by one pixel
         halves = torch.cat([self.even(x), self.odd(shifted)], dim=1)  # (B, Cout, ceil(H/2), ceil(W/2))
@@ -113,8 +116,14 @@ OPERATIONS: dict[str, Maker] = {
     "dil_conv_5x5": lambda C, stride, affine: depthwise_separable(C, 5, stride, 2, affine),
     "sep_conv_7x7": lambda C, stride, affine: separable(C, 7, stride, affine),
     "conv_7x1_1x7": factorized_7x7,
+    "conv_3x3": lambda C, stride, affine: conv(C, C, 3, stride, affine),
+    "conv_1x1": lambda C, stride, affine: conv(C, C, 1, stride, affine),
 }
-"""Name to maker(channels, stride, affine). Adding an operation is adding an entry (and a colour in the drawing)."""
+"""Name to maker(channels, stride, affine). A new operation is an entry here, its name in ``names.py`` and its look
+in ``drawing/style.py``."""
+
+POOLS = frozenset({"max_pool_3x3", "avg_pool_3x3"})
+"""Operations that a super-net follows by BatchNorm."""
 
 
 def make_operation(name: str, channels: int, stride: int, *, searching: bool) -> nn.Module:
@@ -124,14 +133,28 @@ def make_operation(name: str, channels: int, stride: int, *, searching: bool) ->
     has it in its super-net only. Raises NasbookError for an unknown name.
     """
     operation = OPERATIONS[one_of(name, OPERATIONS, "operation")](channels, stride, not searching)
-    if searching and "pool" in name:
+    if searching and name in POOLS:
         return nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
     return operation
 
 
 def drop_path(x: Tensor, keep: Tensor) -> Tensor:
-    """Scheduled drop-path: a whole path of some samples set to zero (NASNet, Zoph et al., 2018).
+    """Scheduled drop-path: a whole path of some samples set to zero (NASNet, Zoph et al., 2018, arXiv 1707.07012).
 
     ``x`` (B, C, H, W); ``keep`` (B,) holds 0 or 1/(1 - p), so that the expectation is kept.
     """
     return x * keep.to(x.dtype)[:, None, None, None]  # (B, C, H, W) * (B, 1, 1, 1)
+
+
+def drop_path_masks(
+    drops: int, batch: int, probability: float, generator: torch.Generator, device: torch.device
+) -> Tensor | None:
+    """Masks (drops, batch) that hold 0 with ``probability`` and else 1/(1 - probability); None for probability 0.
+
+    Drawn at once on the generator's device and moved once, so that the stream does not depend on ``device``.
+    """
+    if probability == 0:
+        return None
+    keep = 1 - probability
+    drawn = torch.rand(drops, batch, generator=generator, device=generator.device) < keep  # (drops, B)
+    return drawn.to(torch.float32).div_(keep).to(device)

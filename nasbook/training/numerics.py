@@ -18,7 +18,8 @@ def stream(seed: int, name: str) -> torch.Generator:
 
 
 def cosine(start: float, end: float, epoch: int, epochs: int) -> float:
-    """The learning rate of ``epoch`` (from 0) on half a cosine from ``start`` towards ``end``."""
+    """The learning rate of ``epoch`` (from 0) on half a cosine from ``start`` towards ``end`` (SGDR without
+    restarts, Loshchilov & Hutter, 2017, arXiv 1608.03983, equation 5)."""
     return end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
@@ -31,9 +32,20 @@ def autocast(device: torch.device, bfloat16: bool | None) -> AbstractContextMana
 
 def memory_format(device: torch.device, channels_last: bool | None) -> torch.memory_format:
     """How images and weights lie in memory. None: channels last on every device but CUDA, where depthwise
-    convolutions in that layout have been slow."""
+    convolutions in that layout are not measured yet."""
     chosen = device.type != "cuda" if channels_last is None else channels_last
     return torch.channels_last if chosen else torch.contiguous_format
+
+
+def arrange(images: torch.Tensor, channels_last: bool | None) -> torch.Tensor:
+    """``images`` (B, C, H, W) in the :func:`memory_format` of their device."""
+    return images.contiguous(memory_format=memory_format(images.device, channels_last))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give all parameters of ``optimizer`` the learning rate ``rate``."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 @contextmanager

@@ -11,9 +11,11 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,15 +26,21 @@ from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
 from nasbook.errors import NasbookError
 from nasbook.progress import reporter
-from nasbook.runs import Run, RunWriter, update_manifest
+from nasbook.recording import RunWriter
+from nasbook.runs import Run
+from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.networks import check_sizes
-from nasbook.training.numerics import autocast, cosine, frozen_statistics, memory_format, repeatable, stream
+from nasbook.training.numerics import arrange, cosine, frozen_statistics, repeatable, set_rate, stream
 from nasbook.training.state import Search, SearchConfig, Splits, start
 
 
 class Method(Protocol):
-    """What a one-shot method's file holds."""
+    """What a one-shot method's file holds.
+
+    The two steps take images (B, 3, H, W) and labels (B,) and return the batch's loss and number correct, both
+    detached scalars. ``paths`` gives (E, O), or (cells, E, O), for each searched kind of cell. ``derive`` gives the
+    genotype and the table of its margins.
+    """
 
     Config: type[SearchConfig]
     PROFILES: Mapping[str, Mapping[str, Any]]
@@ -40,16 +48,28 @@ class Method(Protocol):
     paths: Callable[[Search], dict[str, Tensor]]
     weight_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
     architecture_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
-    derive: Callable[[Mapping[str, Tensor], SearchConfig], tuple[Genotype, Any]]
+    derive: Callable[[Mapping[str, Tensor], SearchConfig], tuple[Genotype, pd.DataFrame]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One search: its method, its data without the test part, its splits and its folder."""
+
+    method: Method
+    name: str
+    data: ImageData
+    parts: Mapping[str, Tensor]
+    writer: RunWriter
 
 
 def descend_weights(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of the weight optimizer on cross-entropy. Returns (loss, number correct), both detached.
+    """One step of the weight optimizer on the cross-entropy of ``logits`` (B, classes) and ``labels`` (B,).
 
-    Weights that took no part keep ``grad is None`` and are not touched, not even by decay or momentum.
+    Returns (loss, number correct), detached scalars. Weights that took no part keep ``grad is None`` and are not
+    touched, not even by decay or momentum.
     """
     loss = F.cross_entropy(logits.float(), labels)
-    search.weight_optimizer.zero_grad(set_to_none=True)
+    search.weight_optimizer.zero_grad(set_to_none=not search.config.legacy_zero_grad)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(search.weight_optimizer.param_groups[0]["params"], search.config.clip)
     search.weight_optimizer.step()
@@ -57,9 +77,9 @@ def descend_weights(search: Search, logits: Tensor, labels: Tensor) -> tuple[Ten
 
 
 def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of the architecture optimizer on cross-entropy. Returns (loss, number correct), both detached.
+    """One step of the architecture optimizer on the cross-entropy of ``logits`` (B, classes) and ``labels`` (B,).
 
-    Only the gradients of the alphas are computed.
+    Returns (loss, number correct), detached scalars. Only the gradients of the alphas are computed.
     """
     loss = F.cross_entropy(logits.float(), labels)
     alphas = list(search.alphas.values())
@@ -70,7 +90,7 @@ def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tens
 
 
 def _correct(logits: Tensor, labels: Tensor) -> Tensor:
-    return (logits.detach().argmax(dim=1) == labels).sum()
+    return (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()
 
 
 def run_search(
@@ -81,77 +101,55 @@ def run_search(
     Raises NasbookError for sizes that cannot be, a folder of another config, or a folder that is in use.
     """
     data = data.without_test()
-    check_sizes(config.channels, config.cells, len(data.classes))
     parts = split(data.labels, config.split, config.seed)
+    search = start(config, data, parts)
     header = {
         "method": name,
         "profile": profile,
-        "data": data.name,
-        "data_size": data.size,
-        "data_checksum": data.checksum,
+        **data.description(),
         "kinds": config.kinds,
         **config.model_dump(mode="json"),
     }
-    with RunWriter(folder, header) as writer, repeatable(data.images.device):
+    with RunWriter(folder, header) as writer, repeatable(data.device):
         if not writer.finished:
-            search = start(config, data, parts)
             state = writer.restore()
             if state is not None:
                 search.load_state_dict(state)
-            update_manifest(
-                writer.folder,
-                format=header.get("format", 1),
-                status="running",
-                method=name,
-                profile=profile,
-                seed=config.seed,
-                commit=machine.commit(),
-                versions=machine.versions(),
-                device=machine.device_name(data.images.device),
-                data={"name": data.name, "size": data.size, "checksum": data.checksum},
-                splits=fingerprint(parts),
-            )
-            alternate(method, search, data, parts["selection"], writer, f"{name} seed {config.seed}")
+            writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
+            alternate(Job(method, name, data, parts, writer), search)
+            writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
+        run = Run.load(folder)
+        if not (run.folder / "figures").is_dir():
             try:
-                Run.load(folder).save_figures()
+                run.save_figures()
             except NasbookError as error:
                 print(f"nasbook: the run is complete, but its pictures are not: {error}", file=sys.stderr)
-            update_manifest(
-                writer.folder,
-                status="finished",
-                wall_seconds=round(search.seconds, 3),
-                peak_memory_bytes=machine.peak_memory(data.images.device),
-            )
-    return Run.load(folder)
+    return run
 
 
-def alternate(
-    method: Method, search: Search, data: ImageData, selection: Tensor, writer: RunWriter, label: str
-) -> None:
+def alternate(job: Job, search: Search) -> None:
     """The loop: for each batch, one step on the weights and one on the alphas, in the order of the config."""
-    config, net = search.config, search.net
+    config, method, writer = search.config, job.method, job.writer
     per_epoch = min(sampler.per_epoch for sampler in search.samplers.values())
     updates = {"weights": method.weight_step, "alphas": method.architecture_step}
-    net.train()
+    search.net.train()
     if not search.record.steps:
         search.record.snapshot(0, search.alphas, method.derive(search.alphas, config)[0])
-    with reporter(label, config.epochs, search.step // per_epoch) as report:
+    with reporter(f"{job.name} seed {config.seed}", config.epochs, search.step // per_epoch) as report:
         tick = time.monotonic()
         while search.step < config.epochs * per_epoch:
             epoch = search.step // per_epoch
             search.tau = method.temperature(config, epoch)
             rate = cosine(config.weight_lr, config.weight_lr_end, epoch, config.epochs)
-            for group in search.weight_optimizer.param_groups:
-                group["lr"] = rate
+            set_rate(search.weight_optimizer, rate)
             for part in config.order:
-                images, labels = next_batch(search, data, part)
-                with autocast(images.device, config.bfloat16):
-                    loss, correct = updates[part](search, images, labels)
-                _add(search.totals, **{f"{part} loss": loss, f"{part} correct": correct})
+                loss, correct = updates[part](search, *next_batch(search, job.data, part))
+                for quantity, value in ((f"{part} loss", loss), (f"{part} correct", correct)):
+                    search.totals[quantity] = search.totals.get(quantity, 0) + value
             search.step += 1
             search.seconds, tick = search.seconds + time.monotonic() - tick, time.monotonic()
             if search.step % per_epoch == 0:
-                report(end_epoch(method, search, data, selection, writer, epoch + 1, per_epoch, rate))
+                report(end_epoch(job, search, epoch + 1, per_epoch, rate))
             if writer.due():
                 writer.save(search.state_dict())
     writer.save(search.state_dict())
@@ -159,52 +157,32 @@ def alternate(
 
 def next_batch(search: Search, data: ImageData, part: Splits) -> tuple[Tensor, Tensor]:
     """The next augmented batch of a split: images (B, 3, H, W) float32, labels (B,)."""
-    config = search.config
-    chosen = search.samplers[part].next().to(data.images.device)  # (B,)
-    images = augment(data.images[chosen], data.mean, data.std, search.augmentation, padding=config.padding)
-    layout = memory_format(images.device, config.channels_last)
-    return images.contiguous(memory_format=layout), data.labels[chosen]
+    chosen = search.samplers[part].next().to(data.device)  # (B,)
+    padding = search.config.padding
+    images = augment(data.images[chosen], data.mean, data.std, search.augmentation, padding=padding)
+    return arrange(images, search.config.channels_last), data.labels[chosen]
 
 
-def end_epoch(
-    method: Method,
-    search: Search,
-    data: ImageData,
-    selection: Tensor,
-    writer: RunWriter,
-    epoch: int,
-    per_epoch: int,
-    rate: float,
-) -> str:
-    """Write down the epoch, publish what there is, and say it in a line."""
-    config, record = search.config, search.record
-    images = per_epoch * config.batch_size
-    means = {
-        part: {
-            "loss": float(search.totals[f"{part} loss"]) / per_epoch,
-            "accuracy": float(search.totals[f"{part} correct"]) / images,
-        }
-        for part in config.order
-    }
+def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float) -> str:
+    """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
+    config, record, method = search.config, search.record, job.method
+    for part in config.order:
+        loss = float(search.totals[f"{part} loss"]) / per_epoch
+        right = float(search.totals[f"{part} correct"]) / (per_epoch * config.batch_size)
+        record.add(epoch, part, loss=loss, accuracy=right)
     search.totals = {}
-    record.add(epoch, "weights", **means["weights"], learning_rate=rate)
-    record.add(epoch, "alphas", **means["alphas"])
-    accuracy = sampled_accuracy(method, search, data, selection, epoch)
-    record.add(epoch, "selection", accuracy=accuracy)
+    accuracy = sampled_accuracy(job, search, epoch)
     genotype, margins = method.derive(search.alphas, config)
+    record.add(epoch, "weights", learning_rate=rate)
+    record.add(epoch, "selection", accuracy=accuracy)
+    record.add(epoch, "search", temperature=search.tau, **shape_of(search, genotype, len(job.data.classes)))
+    record.add(epoch, "search", margin_min=margins["margin"].min())
     record.snapshot(epoch, search.alphas, genotype)
-    record.add(
-        epoch,
-        "search",
-        temperature=search.tau,
-        **describe(search, genotype, len(data.classes)),
-        margin_min=margins["margin"].min(),
-    )
-    writer.publish(record, genotype_json=genotype.to_json(), margins_csv=margins.to_csv(index=False))
-    return f"loss {means['weights']['loss']:.3f}  held-out accuracy {accuracy:.1%}  tau {search.tau:.2f}"
+    job.writer.publish(record, {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)})
+    return f"held-out accuracy {accuracy:.1%}  loss {loss:.3f}  tau {search.tau:.2f}"
 
 
-def describe(search: Search, genotype: Genotype, classes: int) -> dict[str, float]:
+def shape_of(search: Search, genotype: Genotype, classes: int) -> dict[str, float]:
     """Entropy of softmax(alpha) in nats, mean over edges; skip-connections and parameters of the derived cell."""
     found = {}
     for kind, alpha in search.alphas.items():
@@ -214,30 +192,22 @@ def describe(search: Search, genotype: Genotype, classes: int) -> dict[str, floa
         found[f"skips_{kind}"] = sum(op == "skip_connect" for node in nodes for op, _ in node)
     with torch.device("meta"):
         net = genotype.network(search.config.channels, search.config.cells, classes)
-    return found | {"parameters": sum(p.numel() for p in net.parameters())}
+    return found | {"parameters": count_parameters(net)}
 
 
-def sampled_accuracy(
-    method: Method, search: Search, data: ImageData, selection: Tensor, epoch: int, batch: int = 64
-) -> float:
+def sampled_accuracy(job: Job, search: Search, epoch: int, batch: int = 64) -> float:
     """Accuracy on the selection split of architectures drawn now, one a batch, with batch statistics.
 
     Running statistics would mix the paths of all operations. Draws come from a stream of the epoch's own, so
     that evaluating changes nothing.
     """
-    config, net = search.config, search.net
-    kept, search.draws = search.draws, stream(config.seed, f"evaluation {epoch}")
-    order = selection[torch.randperm(len(selection), generator=search.draws)]  # (N,)
-    correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
-    with torch.no_grad(), frozen_statistics(search.norms), autocast(data.images.device, config.bfloat16):
-        for chosen in order.to(data.images.device).chunk(math.ceil(len(order) / batch)):
-            images = normalize(data.images[chosen], data.mean, data.std)  # (B, 3, H, W)
-            images = images.contiguous(memory_format=memory_format(images.device, config.channels_last))
-            correct += _correct(net(images, method.paths(search)), data.labels[chosen])
-    search.draws = kept
+    data, config = job.data, search.config
+    probe = replace(search, draws=stream(config.seed, f"evaluation {epoch}"))
+    selection = job.parts["selection"]
+    order = selection[torch.randperm(len(selection), generator=probe.draws)].to(data.device)  # (N,)
+    correct = torch.zeros((), dtype=torch.int64, device=data.device)
+    with torch.no_grad(), frozen_statistics(search.norms):
+        for chosen in order.chunk(math.ceil(len(order) / batch)):  # (N,) -> (B,) each
+            images = arrange(normalize(data.images[chosen], data.mean, data.std), config.channels_last)
+            correct += _correct(probe.forward(images, job.method.paths(probe)), data.labels[chosen])
     return float(correct) / len(order)
-
-
-def _add(totals: dict[str, Tensor], **values: Tensor) -> None:
-    for name, value in values.items():
-        totals[name] = totals[name] + value if name in totals else value

@@ -20,42 +20,41 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbook import machine
-from nasbook.config import Config, profile_values
+from nasbook.config import LoopConfig, profile_values
 from nasbook.datasets.augment import augment, normalize
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData, check_data
 from nasbook.errors import NasbookError
+from nasbook.files import run_folder
 from nasbook.progress import reporter
-from nasbook.runs import Record, Run, RunWriter, update_manifest
+from nasbook.recording import Record, RunWriter
+from nasbook.runs import Run
+from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.networks import CellNetwork, drop_path_masks
-from nasbook.training.numerics import autocast, cosine, memory_format, repeatable, stream
+from nasbook.spaces.networks import CellNetwork
+from nasbook.spaces.operations import drop_path_masks
+from nasbook.training.numerics import arrange, autocast, cosine, memory_format, repeatable, set_rate, stream
 
 
-class TrainConfig(Config):
+class TrainConfig(LoopConfig):
     """Settings of stand-alone training; the defaults are DARTS's for CIFAR-10."""
 
-    seed: int = Field(0, ge=0, lt=2**63)
     epochs: int = Field(600, gt=0)
     batch_size: int = Field(96, gt=1)
     lr: float = Field(0.025, gt=0)
     lr_end: float = Field(0.0, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(3e-4, ge=0)
-    clip: float = Field(5.0, gt=0)
     drop_path: float = Field(0.2, ge=0, lt=1)
     auxiliary_weight: float = Field(0.4, ge=0)
     cutout: int = Field(16, ge=0)
-    padding: int = Field(4, ge=0)
-    bfloat16: bool | None = None
-    channels_last: bool | None = None
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"epochs": 4, "batch_size": 64, "lr": 0.1, "drop_path": 0.0, "cutout": 0, "padding": 2},
-    "lesson": {"epochs": 30, "batch_size": 64, "lr": 0.1, "drop_path": 0.1, "cutout": 8, "padding": 2},
+    "lesson": {"epochs": 30, "batch_size": 64, "lr": 0.1, "drop_path": 0.1},
     "paper": {},
 }
+"""What differs from the published protocol. The smoke profile is made for images of 16 pixels; the shorter a
+training, the larger its steps and the less it is regularised."""
 
 
 @dataclass
@@ -78,6 +77,7 @@ class Training:
         return {**parts, **plain, "draws": self.draws.get_state()}
 
     def load_state_dict(self, state: dict) -> None:
+        """Continue from ``state``, on the device where the net lies."""
         for name in ("net", "optimizer", "sampler", "record"):
             getattr(self, name).load_state_dict(state[name])
         device = next(self.net.parameters()).device
@@ -100,59 +100,68 @@ def train(
     The run's trace has, after each epoch, the loss and accuracy on split "train" and, after the last, the
     accuracy on split "test". ``net`` holds the final weights afterwards, also when the run was only loaded.
     ``out``, ``profile`` and ``overrides`` as for :func:`nasbook.search`. Raises NasbookError likewise, and if the
-    network's classes are not the data's.
+    network cannot take the images or its classes are not the data's.
     """
     check_data(data)
     config = TrainConfig.make(profile_values(PROFILES, profile, seed) | overrides)
-    folder = Path("runs") / f"train-{profile}-{seed}" if out is None else Path(out)
-    if isinstance(net, CellNetwork) and net.classes != len(data.classes):
-        raise NasbookError(
-            f"the network has {net.classes} classes and {data.name} has {len(data.classes)}: "
-            f"build it with classes={len(data.classes)}"
-        )
+    check_network(net, data)
+    start = _digest(net)
+    folder = run_folder(f"train-{start}", profile, config.seed, overrides) if out is None else Path(out)
     header = {
         "method": "train",
         "profile": profile,
-        "data": data.name,
-        "data_size": data.size,
-        "data_checksum": data.checksum,
+        **data.description(),
         "network": getattr(net, "description", {"module": type(net).__name__}),
-        "initial_weights": _digest(net),
+        "initial_weights": start,
         **config.model_dump(mode="json"),
     }
-    device = data.images.device
-    net.to(device, memory_format=memory_format(device, config.channels_last))
-    with RunWriter(folder, header) as writer, repeatable(device):
-        training = Training(
-            net,
-            torch.optim.SGD(
-                net.parameters(),
-                config.lr,
-                momentum=config.momentum,
-                weight_decay=config.weight_decay,
-                fused=True,
-            ),
-            Sampler(torch.arange(len(data.labels)), config.batch_size, stream(config.seed, "order")),
-            stream(config.seed, "augmentation and drop-path"),
-        )
+    net.to(data.device, memory_format=memory_format(data.device, config.channels_last))
+    training = Training(
+        net,
+        torch.optim.SGD(
+            net.parameters(),
+            config.lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            fused=True,
+        ),
+        Sampler(torch.arange(len(data.labels)), config.batch_size, stream(config.seed, "order")),
+        stream(config.seed, "augmentation and drop-path"),
+    )
+    with RunWriter(folder, header) as writer, repeatable(data.device):
         state = writer.restore()
         if state is not None:
             training.load_state_dict(state)
-        if not writer.finished:
-            update_manifest(
-                writer.folder,
-                status="running",
-                method="train",
-                profile=profile,
-                seed=config.seed,
-                commit=machine.commit(),
-                versions=machine.versions(),
-                device=machine.device_name(device),
-                data={"name": data.name, "size": data.size, "checksum": data.checksum},
+        elif writer.finished:
+            raise NasbookError(
+                f"{folder} holds a finished training whose weights are gone: delete the folder to train again"
             )
+        if not writer.finished:
+            writer.begin(**machine.provenance(data.device))
             _epochs(training, config, data, writer, "train " + "/".join(folder.parts[-2:]))
             _report_test(training, config, data, writer)
     return Run.load(folder)
+
+
+def check_network(net: object, data: ImageData) -> None:
+    """Raise NasbookError unless ``net`` maps the images of ``data`` to one logit a class."""
+    if not isinstance(net, nn.Module):
+        raise NasbookError(f"net is a {type(net).__name__}; it must be a network, such as genotype.network(...)")
+    training = net.training
+    net.eval()
+    try:
+        with torch.no_grad():
+            images = normalize(data.images[:1], data.mean, data.std).to(next(net.parameters()).device)  # (1, 3, H, W)
+            logits = net.forward_auxiliary(images)[0] if isinstance(net, CellNetwork) else net(images)
+    except RuntimeError as error:
+        raise NasbookError(f"the network cannot take images of {data.size} pixels: {error}") from error
+    finally:
+        net.train(training)
+    if logits.shape[1:] != (len(data.classes),):
+        raise NasbookError(
+            f"the network has {logits.shape[-1]} classes and {data.name} has {len(data.classes)}: "
+            f"build it with classes={len(data.classes)}"
+        )
 
 
 def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter, label: str) -> None:
@@ -163,19 +172,18 @@ def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: Ru
         while training.step < config.epochs * per_epoch:
             epoch = training.step // per_epoch
             rate = cosine(config.lr, config.lr_end, epoch, config.epochs)
-            for group in training.optimizer.param_groups:
-                group["lr"] = rate
+            set_rate(training.optimizer, rate)
             loss, correct = _step(training, config, data, epoch)
             training.totals = [a + b for a, b in zip(training.totals or (0, 0), (loss, correct))]
             training.step += 1
             training.seconds, tick = training.seconds + time.monotonic() - tick, time.monotonic()
             if training.step % per_epoch == 0:
                 loss, correct = (float(total) / per_epoch for total in training.totals)
-                accuracy = correct / config.batch_size
+                right = correct / config.batch_size
                 training.totals = []
-                training.record.add(epoch + 1, "train", loss=loss, accuracy=accuracy, learning_rate=rate)
+                training.record.add(epoch + 1, "train", loss=loss, accuracy=right, learning_rate=rate)
                 writer.publish(training.record)
-                report(f"loss {loss:.3f}  training accuracy {accuracy:.1%}")
+                report(f"loss {loss:.3f}  training accuracy {right:.1%}")
             if writer.due():
                 writer.save(training.state_dict())
     writer.save(training.state_dict())
@@ -183,7 +191,7 @@ def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: Ru
 
 def _step(training: Training, config: TrainConfig, data: ImageData, epoch: int) -> tuple[Tensor, Tensor]:
     """One step on one batch. Returns (loss, number correct), detached."""
-    net, device = training.net, data.images.device
+    net, device = training.net, data.device
     chosen = training.sampler.next().to(device)  # (B,)
     images = augment(
         data.images[chosen],
@@ -193,7 +201,7 @@ def _step(training: Training, config: TrainConfig, data: ImageData, epoch: int) 
         padding=config.padding,
         cutout_length=config.cutout,
     )
-    images = images.contiguous(memory_format=memory_format(device, config.channels_last))
+    images = arrange(images, config.channels_last)
     labels = data.labels[chosen]
     with autocast(device, config.bfloat16):
         if isinstance(net, CellNetwork):
@@ -219,12 +227,10 @@ def _report_test(training: Training, config: TrainConfig, data: ImageData, write
     right = accuracy(training.net, images, labels, data, config)
     training.record.add(config.epochs, "test", accuracy=right)
     writer.publish(training.record)
-    update_manifest(
-        writer.folder,
-        status="finished",
+    writer.finish(
         test_accuracy=right,
         wall_seconds=round(training.seconds, 3),
-        peak_memory_bytes=machine.peak_memory(data.images.device),
+        peak_memory_bytes=machine.peak_memory(data.device),
     )
 
 
@@ -232,12 +238,11 @@ def accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, data: ImageData, config: TrainConfig, batch: int = 256
 ) -> float:
     """Fraction of ``images`` (N, 3, H, W) uint8 that ``net`` classifies right, in evaluation mode."""
-    layout = memory_format(images.device, config.channels_last)
     net.eval()
     correct = 0
     with torch.no_grad(), autocast(images.device, config.bfloat16):
         for x, y in zip(images.split(batch), labels.split(batch)):
-            logits = net(normalize(x, data.mean, data.std).contiguous(memory_format=layout))
+            logits = net(arrange(normalize(x, data.mean, data.std), config.channels_last))
             correct += int((logits.argmax(dim=1) == y).sum())
     net.train()
     return correct / len(labels)
@@ -263,8 +268,7 @@ def train_seeds(
     for seed in seeds:
         net = genotype.network(channels, cells, len(data.classes), auxiliary=auxiliary, seed=seed)
         run = train(net, data=data, seed=seed, out=Path(out) / f"seed-{seed}", **settings)
-        size = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("auxiliary_head."))
-        rows.append([seed, run.last("test", "accuracy"), size])
+        rows.append([seed, run.last("test", "accuracy"), count_parameters(net)])
     return pd.DataFrame(rows, columns=["seed", "test_accuracy", "parameters"])
 
 

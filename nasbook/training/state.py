@@ -10,23 +10,28 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from nasbook.config import Config
+from nasbook.config import LoopConfig
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.errors import one_of
-from nasbook.runs import Record
+from nasbook.recording import Record
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
-from nasbook.spaces.networks import CellSupernet
+from nasbook.spaces.networks import CellSupernet, channel_divisor, check_sizes
 from nasbook.spaces.operations import OPERATIONS
-from nasbook.training.numerics import batch_norms, memory_format, stream
+from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
 
 Splits = Literal["weights", "alphas"]
 
 
-class SearchConfig(Config):
-    """What all one-shot searches on DARTS-type cells have in common. Defaults are DARTS's published values."""
+class SearchConfig(LoopConfig):
+    """What all one-shot searches on DARTS-type cells have in common.
 
-    seed: int = Field(0, ge=0, lt=2**63)
+    Defaults are DARTS's, but for ``order`` (DARTS moves the alphas first) and ``split`` (fractions of the training
+    images for weights, alphas and selection; DARTS has halves and no third part). ``alpha_betas`` are those of the
+    released code. ``legacy_zero_grad`` gives idle operations zero gradients, as PyTorch did before version 2, so
+    that momentum and weight decay move every operation that was drawn once.
+    """
+
     epochs: int = Field(50, gt=0)
     batch_size: int = Field(64, gt=1)
     channels: int = 16
@@ -36,17 +41,13 @@ class SearchConfig(Config):
     fixed_reduction: bool = False
     order: tuple[Splits, ...] = Field(("weights", "alphas"), strict=False)
     split: tuple[float, float, float] = Field((0.45, 0.45, 0.1), strict=False)
-    padding: int = Field(4, ge=0)
     weight_lr: float = Field(0.025, gt=0)
     weight_lr_end: float = Field(0.001, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(3e-4, ge=0)
-    clip: float = Field(5.0, gt=0)
+    legacy_zero_grad: bool = False
     alpha_lr: float = Field(3e-4, gt=0)
+    alpha_betas: tuple[float, float] = Field((0.5, 0.999), strict=False)
     alpha_decay: float = Field(1e-3, ge=0)
     alpha_deviation: float = Field(1e-3, ge=0)
-    bfloat16: bool | None = None
-    channels_last: bool | None = None
 
     @field_validator("operations")
     @classmethod
@@ -66,10 +67,7 @@ class SearchConfig(Config):
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
-        divisor = 4 if self.fixed_reduction else 2
-        if self.channels < divisor or self.channels % divisor:
-            near = divisor * max(1, round(self.channels / divisor))
-            raise ValueError(f"channels is {self.channels}; it must be divisible by {divisor}: try {near}")
+        check_sizes(self.channels, self.cells, 2, channel_divisor("cifar", self.fixed_reduction))
         return self
 
     @property
@@ -80,7 +78,12 @@ class SearchConfig(Config):
 
 @dataclass
 class Search:
-    """Everything that changes during a search, and the config that does not."""
+    """Everything that changes during a search, and the config that does not.
+
+    ``alphas``: cell kind to logits (E, O). ``norms``: the super-net's BatchNorm layers. ``draws`` and
+    ``augmentation``: generators for architectures and for images. ``step`` counts batches, ``tau`` is the present
+    temperature, ``totals`` the sums of the present epoch.
+    """
 
     config: SearchConfig
     net: CellSupernet
@@ -96,6 +99,11 @@ class Search:
     tau: float = 1.0
     seconds: float = 0.0
     totals: dict[str, Tensor] = field(default_factory=dict)
+
+    def forward(self, images: Tensor, paths: dict[str, Tensor], *, execute: str = "nonzero") -> Tensor:
+        """Logits (B, classes) of ``images`` (B, 3, H, W), in the precision of the config; see CellSupernet."""
+        with autocast(images.device, self.config.bfloat16):
+            return self.net(images, paths, execute=execute)
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -119,6 +127,7 @@ class Search:
         }
 
     def load_state_dict(self, state: dict) -> None:
+        """Continue from ``state``, on the device where the net lies."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         with torch.no_grad():
@@ -157,10 +166,11 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
             config.weight_lr,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
+            # not fused: the fused step demands that all weights have momentum, and idle operations have none
             foreach=True,
         ),
         alpha_optimizer=torch.optim.Adam(
-            alphas.values(), config.alpha_lr, betas=(0.5, 0.999), weight_decay=config.alpha_decay
+            alphas.values(), config.alpha_lr, betas=config.alpha_betas, weight_decay=config.alpha_decay
         ),
         samplers={
             name: Sampler(parts[name], config.batch_size, stream(config.seed, f"{name} order"))

@@ -1,11 +1,13 @@
 """JupyterLab in Chromium: ``lab(path)`` opens a copy of a notebook and drives it as a reader would.
 
+Without Chromium or Playwright the tests are skipped; with ``NASBOOK_BROWSER=required`` they fail.
 One server and one browser for the whole test session. Screenshots go to ``artefacts/browser/NAME`` (or below
 ``$NASBOOK_ARTEFACTS``), for people to look at.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -165,10 +167,12 @@ class OpenNotebook:
 @pytest.fixture(scope="session")
 def chromium():
     """Debian's Chromium under Playwright."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason=ENABLE)
     program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip(ENABLE)
+    if program is None or importlib.util.find_spec("playwright") is None:
+        required = os.environ.get("NASBOOK_BROWSER") == "required"
+        (pytest.fail if required else pytest.skip)(ENABLE)
+    from playwright import sync_api
+
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser

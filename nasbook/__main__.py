@@ -1,0 +1,7 @@
+"""``python -m nasbook``: the command line where ``nasbook`` itself is not on the path."""
+
+import sys
+
+from nasbook.cli import main
+
+sys.exit(main())

@@ -1,0 +1,205 @@
+"""Writing a run folder: the trace and snapshots, checkpoints that survive a kill, and the folder's lock."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from nasbook.errors import NasbookError
+from nasbook.files import read_json, write_atomically
+from nasbook.runs import FORMAT, known_format, update_manifest
+from nasbook.spaces.genotypes import Genotype
+
+CADENCE = 50
+"""A checkpoint is due when the work since the last one took this many times as long as writing it: under 2%."""
+
+
+class Record:
+    """What a run writes down: a tidy trace, and snapshots of the architecture parameters."""
+
+    def __init__(self) -> None:
+        self.rows: list[list] = []
+        self.steps: list[int] = []
+        self.snapshots: list = []
+        self.genotypes: list[str] = []
+
+    def add(self, step: int, split: str, **quantities: float) -> None:
+        """Append one trace row for each quantity; ``step`` counts finished epochs."""
+        self.rows += [[step, split, name, float(value)] for name, value in quantities.items()]
+
+    def snapshot(self, step: int, alphas: Mapping[str, Any], genotype: Genotype) -> None:
+        """After ``step`` epochs, keep ``alphas``, cell kind to (E, O), as one (kinds, E, O) float32 tensor, and
+        the genotype that they stand for."""
+        import torch
+
+        self.steps.append(step)
+        self.genotypes.append(str(genotype))
+        self.snapshots.append(torch.stack([a.detach().float().cpu() for a in alphas.values()]))  # (kinds, E, O)
+
+    def state_dict(self) -> dict:
+        """Its rows and snapshots, as plain values and tensors."""
+        return {name: list(values) for name, values in vars(self).items()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take over what ``state_dict`` gave."""
+        for name in vars(self):
+            setattr(self, name, list(state[name]))
+
+    def trace(self) -> pd.DataFrame:
+        """Columns step, split, quantity, value."""
+        return pd.DataFrame(self.rows, columns=["step", "split", "quantity", "value"])
+
+
+class RunWriter:
+    """The one process that may write a run folder; use it in a ``with`` statement.
+
+    Entering takes the folder's lock and compares ``config`` with the one that is there. Raises NasbookError if
+    another process holds the lock, the folder belongs to another config (naming the keys that differ) or to a
+    newer format, or cannot be written.
+    """
+
+    def __init__(self, folder: str | Path, config: Mapping[str, Any]) -> None:
+        self.folder = Path(folder)
+        self.config = {"format": FORMAT, **json.loads(json.dumps(config))}
+        self._saved_at = time.monotonic()
+        self._save_seconds = 0.02
+
+    def __enter__(self) -> RunWriter:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / ".lock")
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise NasbookError(
+                f"another process is writing {self.folder}: wait for it, or choose another folder"
+            ) from error
+        except OSError as error:
+            raise NasbookError(
+                f"cannot write into {self.folder}: {error.strerror or error}; choose another folder"
+            ) from error
+        try:
+            self._claim()
+            for leftover in self.folder.glob(".*.tmp"):
+                leftover.unlink()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _claim(self) -> None:
+        path = self.folder / "config.json"
+        if not path.exists():
+            write_atomically(path, json.dumps(self.config, indent=1) + "\n")
+            return
+        known = known_format(read_json(path), path)
+        differ = sorted(k for k in {*known, *self.config} if known.get(k) != self.config.get(k))
+        if differ:
+            said = "; ".join(f"{k}: {known.get(k)!r} there, {self.config.get(k)!r} now" for k in differ)
+            raise NasbookError(
+                f"{self.folder} holds a run of another config ({said}): choose another folder, or delete this one"
+            )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the folder holds the whole run already."""
+        path = self.folder / "manifest.json"
+        return path.exists() and read_json(path).get("status") == "finished"
+
+    def begin(self, **facts: Any) -> None:
+        """Say in the manifest that the run is under way, with ``facts`` on machine, code and data."""
+        named = {name: self.config[name] for name in ("format", "method", "profile", "seed")}
+        data = {"name": self.config["data"], "size": self.config["data_size"], "checksum": self.config["data_checksum"]}
+        update_manifest(self.folder, status="running", data=data, **named, **facts)
+
+    def finish(self, **facts: Any) -> None:
+        """Say in the manifest that the run is complete, with ``facts`` on what it took."""
+        update_manifest(self.folder, status="finished", **facts)
+
+    def due(self) -> bool:
+        """Whether a checkpoint now keeps their cost under 1/CADENCE of the time."""
+        return time.monotonic() - self._saved_at >= CADENCE * self._save_seconds
+
+    def save(self, state: dict) -> None:
+        """Write ``state`` (tensors and plain values) as the newest checkpoint and keep the one before it."""
+        import torch
+
+        begun = time.monotonic()
+        buffer = io.BytesIO()
+        torch.save({"format": FORMAT, **state}, buffer)
+        newest = self.folder / "checkpoint.pt"
+        fresh = self.folder / "checkpoint.next.pt"
+        write_atomically(fresh, buffer.getvalue())
+        if newest.exists():
+            newest.replace(self.folder / "checkpoint.previous.pt")
+        fresh.replace(newest)
+        self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - begun
+
+    def restore(self) -> dict | None:
+        """The newest readable checkpoint; None if there is none, so that the run begins at its first step.
+
+        A damaged one is set aside as ``NAME.damaged``, and a line on standard error says what follows from it.
+        Raises NasbookError for a checkpoint of a newer format.
+        """
+        candidates = [self.folder / f"checkpoint{part}.pt" for part in (".next", "", ".previous")]
+        present = [path for path in candidates if path.exists()]
+        for index, path in enumerate(present):
+            state = _read_checkpoint(path)
+            if state is not None:
+                return state
+            path.replace(path.with_name(f"{path.name}.damaged"))
+            rest = (
+                "falling back to the checkpoint before it" if present[index + 1 :] else "starting from the first step"
+            )
+            print(f"nasbook: {path} is damaged; {rest}", file=sys.stderr)
+        return None
+
+    def publish(self, record: Record, files: Mapping[str, str] | None = None) -> None:
+        """Write the trace, the snapshots if there are any, and ``files`` (name to text)."""
+        write_atomically(self.folder / "trace.csv", record.trace().to_csv(index=False))
+        if record.snapshots:
+            write_atomically(self.folder / "alphas.npz", self._alphas(record))
+        for name, text in (files or {}).items():
+            write_atomically(self.folder / name, text)
+
+    def _alphas(self, record: Record) -> bytes:
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            alphas=np.stack([np.asarray(s) for s in record.snapshots]),  # (S, kinds, E, O)
+            steps=np.asarray(record.steps),
+            kinds=np.asarray(self.config["kinds"]),
+            operations=np.asarray(self.config["operations"]),
+            genotypes=np.asarray(record.genotypes),
+        )
+        return buffer.getvalue()
+
+
+def _read_checkpoint(path: Path) -> dict | None:
+    """The state in ``path``; None if the file is damaged. The zip's checksums are compared first, because
+    torch does not compare them. Raises NasbookError for a newer format."""
+    import pickle
+
+    import torch
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                return None
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError):
+        return None
+    return known_format(state, path)
