@@ -33,7 +33,8 @@ class Config(BaseModel):
 class LoopConfig(Config):
     """What every training loop of the book has: seed, SGD with clipping, augmentation, precision and layout.
 
-    ``bfloat16`` and ``channels_last`` None: what is faster and safe on the device at hand.
+    ``bfloat16`` and ``channels_last`` None: what is faster and safe on the device at hand. ``threads``: of the CPU,
+    None for PyTorch's choice; it is part of the config because the last bits of a sum depend on it.
     """
 
     seed: int = Field(0, ge=0, lt=2**63)
@@ -43,6 +44,7 @@ class LoopConfig(Config):
     padding: int = Field(4, ge=0)
     bfloat16: bool | None = None
     channels_last: bool | None = None
+    threads: int | None = Field(None, ge=1)
 
 
 def profile_values(profiles: Mapping[str, Mapping[str, Any]], profile: str, seed: object) -> dict[str, Any]:

@@ -12,7 +12,15 @@ from nasbook.recording import RunWriter
 from nasbook.spaces.sampling import random_genotype
 from nasbook.statistics import summarize
 from nasbook.training import standalone
-from nasbook.training.numerics import autocast, batch_norms, cosine, frozen_statistics, memory_format, stream
+from nasbook.training.numerics import (
+    autocast,
+    batch_norms,
+    cosine,
+    frozen_statistics,
+    memory_format,
+    repeatable,
+    stream,
+)
 
 TINY = {"epochs": 2, "batch_size": 64, "padding": 1, "cutout": 2, "lr": 0.1}
 
@@ -221,6 +229,15 @@ def test_bfloat16_keeps_alphas_and_losses_in_float32(digits, tmp_path):
     assert {a.dtype for a in state["alphas"].values()} == {torch.float32}
     assert {t.dtype for t in state["net"].values() if t.is_floating_point()} == {torch.float32}
     assert run.last("weights", "loss") > 0
+
+
+def test_threads_are_the_configs_inside_and_as_before_outside():
+    before = torch.get_num_threads()
+    with repeatable(torch.device("cpu"), before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+    with repeatable(torch.device("cpu"), None):
+        assert torch.get_num_threads() == before
 
 
 def test_frozen_statistics_normalise_by_the_batch_and_keep_the_running_ones():

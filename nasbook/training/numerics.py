@@ -49,15 +49,18 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 @contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
-    """Choose cuDNN's deterministic algorithms inside; nothing to do on a CPU."""
-    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+def repeatable(device: torch.device, threads: int | None) -> Iterator[None]:
+    """Inside, cuDNN's deterministic algorithms, and ``threads`` CPU threads (None: as many as before)."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark, torch.get_num_threads()
     if device.type == "cuda":
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        cudnn.deterministic, cudnn.benchmark = True, False
+    torch.set_num_threads(threads or before[2])
     try:
         yield
     finally:
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+        cudnn.deterministic, cudnn.benchmark = before[:2]
+        torch.set_num_threads(before[2])
 
 
 def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

@@ -110,7 +110,7 @@ def run_search(
         "kinds": config.kinds,
         **config.model_dump(mode="json"),
     }
-    with RunWriter(folder, header) as writer, repeatable(data.device):
+    with RunWriter(folder, header) as writer, repeatable(data.device, config.threads):
         if not writer.finished:
             state = writer.restore()
             if state is not None:
@@ -166,8 +166,8 @@ def next_batch(search: Search, data: ImageData, part: Splits) -> tuple[Tensor, T
 def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float) -> str:
     """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
     config, record, method = search.config, search.record, job.method
-    for part in config.order:
-        loss = float(search.totals[f"{part} loss"]) / per_epoch
+    losses = {part: float(search.totals[f"{part} loss"]) / per_epoch for part in config.order}
+    for part, loss in losses.items():
         right = float(search.totals[f"{part} correct"]) / (per_epoch * config.batch_size)
         record.add(epoch, part, loss=loss, accuracy=right)
     search.totals = {}
@@ -179,7 +179,7 @@ def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float)
     record.add(epoch, "search", margin_min=margins["margin"].min())
     record.snapshot(epoch, search.alphas, genotype)
     job.writer.publish(record, {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)})
-    return f"held-out accuracy {accuracy:.1%}  loss {loss:.3f}  tau {search.tau:.2f}"
+    return f"held-out accuracy {accuracy:.1%}  loss {losses['weights']:.3f}  tau {search.tau:.2f}"
 
 
 def shape_of(search: Search, genotype: Genotype, classes: int) -> dict[str, float]:

@@ -128,7 +128,7 @@ def train(
         Sampler(torch.arange(len(data.labels)), config.batch_size, stream(config.seed, "order")),
         stream(config.seed, "augmentation and drop-path"),
     )
-    with RunWriter(folder, header) as writer, repeatable(data.device):
+    with RunWriter(folder, header) as writer, repeatable(data.device, config.threads):
         state = writer.restore()
         if state is not None:
             training.load_state_dict(state)
