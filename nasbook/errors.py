@@ -20,8 +20,9 @@ def one_of(given: object, valid: Iterable[str], what: str) -> str:
     names = list(valid)
     if given in names:
         return str(given)
-    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(str(given).casefold(), folded, n=1, cutoff=0.5)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
     raise NasbookError(f"unknown {what} {given!r}: valid are {', '.join(names)}{hint}")
 
 

@@ -73,7 +73,7 @@ def read_json(path: Path) -> dict:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise NasbookError(f"cannot read {path}: {error}; restore or delete it") from error
+        raise NasbookError(f"cannot read {path}: {error}; restore it, or delete its folder") from error
     if not isinstance(value, dict):
         raise NasbookError(f"{path} holds a {type(value).__name__} where a JSON object belongs; restore or delete it")
     return value

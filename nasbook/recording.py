@@ -75,9 +75,13 @@ class RunWriter:
         self._save_seconds = 0.02
 
     def __enter__(self) -> RunWriter:
+        self._lock = FileLock(self.folder / ".lock")
+        if self.finished:
+            # A finished run is only read, perhaps from a disk that cannot be written.
+            self._compare()
+            return self
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / ".lock")
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise NasbookError(
@@ -101,9 +105,20 @@ class RunWriter:
 
     def _claim(self) -> None:
         path = self.folder / "config.json"
-        if not path.exists():
+        if path.exists():
+            self._compare()
+        else:
+            remains = [name for name in ("checkpoint.pt", "trace.csv", "alphas.npz") if (self.folder / name).exists()]
+            if remains:
+                raise NasbookError(
+                    f"{self.folder} holds {remains[0]} of a run without its config.json: choose another folder, or "
+                    "delete this one"
+                )
             write_atomically(path, json.dumps(self.config, indent=1) + "\n")
-            return
+
+    def _compare(self) -> None:
+        """Raise NasbookError unless the folder's config is this one."""
+        path = self.folder / "config.json"
         known = known_format(read_json(path), path)
         differ = sorted(k for k in {*known, *self.config} if known.get(k) != self.config.get(k))
         if differ:
@@ -202,4 +217,4 @@ def _read_checkpoint(path: Path) -> dict | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError):
         return None
-    return known_format(state, path)
+    return known_format(state, path) if isinstance(state, dict) else None

@@ -105,8 +105,8 @@ class Run:
         path = self._file("alphas.npz")
         try:
             with np.load(path) as archive:
-                return dict(archive)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+                return {name: archive[name] for name in ("alphas", "steps", "kinds", "operations", "genotypes")}
+        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
             raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
 
     @property
@@ -132,7 +132,11 @@ class Run:
     @cached_property
     def genotype(self) -> Genotype:
         """The cell that the architecture parameters stand for now."""
-        return Genotype.from_json(self._file("genotype.json").read_text(encoding="utf-8"))
+        path = self._file("genotype.json")
+        try:
+            return Genotype.from_json(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
 
     @cached_property
     def margins(self) -> pd.DataFrame:

@@ -134,6 +134,26 @@ def test_the_optimizers_share_nothing_and_leave_nothing_out(digits):
     assert not weights & alphas
 
 
+def test_alphas_that_a_draw_of_none_cuts_off_get_a_zero_gradient(digits, monkeypatch):
+    """Where every edge of a later cell draws `none`, nothing before that cell reaches the loss."""
+    search = begin(digits, nodes=1)
+    nothing = torch.zeros(2, 8)
+    nothing[:, 0] = 1
+
+    def paths(search):
+        return {kind: nothing + 0 * alpha for kind, alpha in search.alphas.items()}
+
+    monkeypatch.setattr(gdas, "paths", paths)
+    gdas.architecture_step(search, *batch(search, digits, "alphas"))
+    for alpha in search.alphas.values():
+        assert torch.equal(alpha.grad, torch.zeros(2, 8))
+
+
+def test_a_search_that_diverges_says_so_and_names_the_setting(digits, tmp_path):
+    with pytest.raises(nb.NasbookError, match=r"diverge|NaN|nan"):
+        nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "weight_lr": 1e12, "clip": 1e12})
+
+
 def test_the_optimizers_follow_the_config(digits):
     search = begin(digits, momentum=0.7, weight_decay=0.01, alpha_lr=0.5, alpha_betas=(0.3, 0.9), alpha_decay=0.02)
     weights, alphas = search.weight_optimizer.param_groups[0], search.alpha_optimizer.param_groups[0]

@@ -296,6 +296,25 @@ def test_manifest_sections_merge(tmp_path):
     assert json.loads((tmp_path / "manifest.json").read_text()) == {"a": 1, "b": {"d": 3}}
 
 
+def test_a_folder_whose_config_is_gone_is_not_taken_over(unbroken, tmp_path):
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken.folder, folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(nb.NasbookError, match=r"without its config.json|cannot read"):
+        nb.search("gdas", data=nb.datasets.load("digits"), out=folder, seed=5, **SETTINGS)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(nb.NasbookError, match=r"without its config.json"):
+        nb.search("gdas", data=nb.datasets.load("digits"), out=folder, seed=5, **SETTINGS)
+    assert not (folder / "config.json").exists()
+
+
+def test_a_finished_run_is_loaded_without_writing_and_without_the_lock(unbroken):
+    with RunWriter(unbroken.folder, json.loads((unbroken.folder / "config.json").read_text(encoding="utf-8"))) as one:
+        assert one.finished and not one._lock.is_locked
+
+
 def test_leftovers_of_a_killed_write_are_cleared(tmp_path):
     (tmp_path / ".checkpoint.next.pt.123.tmp").write_bytes(b"half")
     with RunWriter(tmp_path, {"a": 1}):

@@ -143,10 +143,24 @@ def test_what_cannot_be_trained_is_refused_and_claims_no_folder(digits, tmp_path
         (nb.genotypes["GDAS_F1"], "net is a Genotype"),
         (nn.Sequential(nn.Flatten(), nn.Linear(7, 10)), "cannot take images of 8 pixels"),
         (nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), "network has 4 classes and digits has 10"),
+        (nn.Flatten(), "no weights to train"),
+        (nn.Conv2d(3, 10, 1), "one tensor of logits"),
     ):
         with pytest.raises(nb.NasbookError, match=said):
             nb.train(net_, data=digits, out=folder, **TINY)
     assert not folder.exists()
+
+
+def test_data_without_a_test_part_are_refused_before_the_first_step(digits, tmp_path):
+    bare = nb.datasets.ImageData.from_arrays("mine", digits.images, digits.labels, digits.classes)
+    with pytest.raises(nb.NasbookError, match="no test part"):
+        nb.train(net(), data=bare, out=tmp_path / "run", **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_diverges_says_so(digits, tmp_path):
+    with pytest.raises(nb.NasbookError, match=r"epoch 1 is (nan|inf).*choose lr below 1e\+30"):
+        nb.train(net(), data=digits, out=tmp_path, **{**TINY, "lr": 1e30})
 
 
 def test_a_finished_training_without_its_weights_is_refused(digits, tmp_path):

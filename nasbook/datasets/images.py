@@ -117,6 +117,11 @@ class ImageData:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def has_test(self) -> bool:
+        """Whether ``test()`` would serve a test part."""
+        return self._test is not None and not self._withheld
+
     def test(self) -> Part:
         """The test part, for the final evaluation. Raises NasbookError if it is withheld or there is none."""
         if self._withheld:

@@ -44,7 +44,7 @@ def search(
     check_data(data)
     values = profile_values(module.PROFILES, profile, seed)
     config = module.Config.make(values | overrides)
-    folder = run_folder(method, profile, seed, overrides) if out is None else Path(out)
+    folder = run_folder(method, profile, seed, overrides) if out is None else Path(out).expanduser()
     return run_search(module, method, config, data, profile, folder)
 
 

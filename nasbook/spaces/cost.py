@@ -32,7 +32,8 @@ def cost(net: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Cos
     """
     if not isinstance(net, nn.Module):
         raise NasbookError(f"cost counts a network, and got a {type(net).__name__}: call genotype.network(...) first")
-    if len(input_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in input_shape):
+    shaped = isinstance(input_shape, tuple | list) and len(input_shape) == 3
+    if not shaped or not all(isinstance(n, int) and n > 0 for n in input_shape):
         raise NasbookError(
             f"input_shape is {input_shape!r}; it must be three positive integers (channels, height, width)"
         )

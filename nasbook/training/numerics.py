@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from torch import nn
 
+from nasbook.errors import NasbookError
+
 
 def stream(seed: int, name: str) -> torch.Generator:
     """A CPU generator of its own for each purpose ``name`` of a run, so that one use never shifts another."""
@@ -61,6 +63,12 @@ def repeatable(device: torch.device, threads: int | None) -> Iterator[None]:
     finally:
         cudnn.deterministic, cudnn.benchmark = before[:2]
         torch.set_num_threads(before[2])
+
+
+def check_finite(loss: float, epoch: int, setting: str, value: float) -> None:
+    """Raise NasbookError, naming the setting to lower, if the mean loss of an epoch is not finite."""
+    if not math.isfinite(loss):
+        raise NasbookError(f"the loss of epoch {epoch} is {loss}: it diverged; choose {setting} below {value:g}")
 
 
 def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

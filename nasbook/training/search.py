@@ -30,7 +30,7 @@ from nasbook.recording import RunWriter
 from nasbook.runs import Run
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.training.numerics import arrange, cosine, frozen_statistics, repeatable, set_rate, stream
+from nasbook.training.numerics import arrange, check_finite, cosine, frozen_statistics, repeatable, set_rate, stream
 from nasbook.training.state import Search, SearchConfig, Splits, start
 
 
@@ -83,7 +83,9 @@ def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tens
     """
     loss = F.cross_entropy(logits.float(), labels)
     alphas = list(search.alphas.values())
-    for alpha, gradient in zip(alphas, torch.autograd.grad(loss, alphas)):
+    # A cell that drew only `none` cuts off what lies before it; cut-off alphas have gradient zero.
+    gradients = torch.autograd.grad(loss, alphas, allow_unused=True, materialize_grads=True)
+    for alpha, gradient in zip(alphas, gradients):
         alpha.grad = gradient
     search.alpha_optimizer.step()
     return loss.detach(), _correct(logits, labels)
@@ -167,6 +169,8 @@ def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float)
     """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
     config, record, method = search.config, search.record, job.method
     losses = {part: float(search.totals[f"{part} loss"]) / per_epoch for part in config.order}
+    check_finite(losses["weights"], epoch, "weight_lr", config.weight_lr)
+    check_finite(losses["alphas"], epoch, "alpha_lr", config.alpha_lr)
     for part, loss in losses.items():
         right = float(search.totals[f"{part} correct"]) / (per_epoch * config.batch_size)
         record.add(epoch, part, loss=loss, accuracy=right)

@@ -33,7 +33,16 @@ from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.networks import CellNetwork
 from nasbook.spaces.operations import drop_path_masks
-from nasbook.training.numerics import arrange, autocast, cosine, memory_format, repeatable, set_rate, stream
+from nasbook.training.numerics import (
+    arrange,
+    autocast,
+    check_finite,
+    cosine,
+    memory_format,
+    repeatable,
+    set_rate,
+    stream,
+)
 
 
 class TrainConfig(LoopConfig):
@@ -99,14 +108,17 @@ def train(
 
     The run's trace has, after each epoch, the loss and accuracy on split "train" and, after the last, the
     accuracy on split "test". ``net`` holds the final weights afterwards, also when the run was only loaded.
-    ``out``, ``profile`` and ``overrides`` as for :func:`nasbook.search`. Raises NasbookError likewise, and if the
-    network cannot take the images or its classes are not the data's.
+    ``out``, ``profile`` and ``overrides`` as for :func:`nasbook.search`; to continue or load a run, pass the network
+    as it was at first, untrained. Raises NasbookError likewise, and if the network cannot take the images, its
+    classes are not the data's, or the data have no test part.
     """
     check_data(data)
     config = TrainConfig.make(profile_values(PROFILES, profile, seed) | overrides)
     check_network(net, data)
+    if not data.has_test:
+        data.test()  # raises, before hours of training
     start = _digest(net)
-    folder = run_folder(f"train-{start}", profile, config.seed, overrides) if out is None else Path(out)
+    folder = run_folder(f"train-{start}", profile, config.seed, overrides) if out is None else Path(out).expanduser()
     header = {
         "method": "train",
         "profile": profile,
@@ -147,16 +159,21 @@ def check_network(net: object, data: ImageData) -> None:
     """Raise NasbookError unless ``net`` maps the images of ``data`` to one logit a class."""
     if not isinstance(net, nn.Module):
         raise NasbookError(f"net is a {type(net).__name__}; it must be a network, such as genotype.network(...)")
+    weights = next(net.parameters(), None)
+    if weights is None:
+        raise NasbookError(f"the network {type(net).__name__} has no weights to train")
     training = net.training
     net.eval()
     try:
         with torch.no_grad():
-            images = normalize(data.images[:1], data.mean, data.std).to(next(net.parameters()).device)  # (1, 3, H, W)
+            images = normalize(data.images[:1], data.mean, data.std).to(weights.device)  # (1, 3, H, W)
             logits = net.forward_auxiliary(images)[0] if isinstance(net, CellNetwork) else net(images)
     except RuntimeError as error:
         raise NasbookError(f"the network cannot take images of {data.size} pixels: {error}") from error
     finally:
         net.train(training)
+    if not isinstance(logits, Tensor) or logits.dim() != 2:
+        raise NasbookError("the network must return one tensor of logits (images, classes)")
     if logits.shape[1:] != (len(data.classes),):
         raise NasbookError(
             f"the network has {logits.shape[-1]} classes and {data.name} has {len(data.classes)}: "
@@ -179,6 +196,7 @@ def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: Ru
             training.seconds, tick = training.seconds + time.monotonic() - tick, time.monotonic()
             if training.step % per_epoch == 0:
                 loss, correct = (float(total) / per_epoch for total in training.totals)
+                check_finite(loss, epoch + 1, "lr", config.lr)
                 right = correct / config.batch_size
                 training.totals = []
                 training.record.add(epoch + 1, "train", loss=loss, accuracy=right, learning_rate=rate)
