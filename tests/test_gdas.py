@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from tiny import TINY
 from torch import nn
 
 import nasbook as nb
@@ -14,15 +15,6 @@ from nasbook.spaces.networks import CellSupernet
 from nasbook.training import search as loop
 from nasbook.training import state
 from nasbook.training.numerics import stream
-
-TINY = {"seed": 0, "epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 2, "padding": 1,
-        "fixed_reduction": False,
-        "split": (0.4, 0.4, 0.2)}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return nb.datasets.load("digits")
 
 
 def begin(digits, **overrides):
@@ -381,74 +373,6 @@ def test_evaluating_changes_nothing(digits):
     assert not changed(before, search.net.state_dict().items())
     assert torch.equal(draws, search.draws.get_state())
     assert torch.equal(augmentation, search.augmentation.get_state())
-
-
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        ({"epoch": 3}, "unknown setting 'epoch'.*did you mean 'epochs'"),
-        ({"epochs": "3"}, "epochs is '3'"),
-        ({"epochs": 0}, "epochs is 0"),
-        ({"epochs": 2.5}, "epochs is 2.5"),
-        ({"channels": 1}, "channels is 1;.*at least 2"),
-        ({"channels": 6, "fixed_reduction": True}, "channels is 6.*divisible by 4: try 8"),
-        ({"channels": True}, "channels is True"),
-        ({"operations": ("sep_conv_3x3", "sepconv")}, "unknown operation 'sepconv'"),
-        ({"operations": ("none",)}, "besides none"),
-        ({"order": ("weights",)}, "weights.*alphas"),
-        ({"sample_per": "cells"}, "sample_per is 'cells'"),
-        ({"split": (0.9, 0.2, 0.1)}, "fractions"),
-        ({"batch_size": 100_000}, "batch"),
-        ({"cells": 2}, "cells is 2"),
-        ({"weight_lr": float("inf")}, "weight_lr is inf"),
-        ({"nodes": 0}, "nodes is 0"),
-    ],
-)
-def test_bad_settings_are_refused_in_one_sentence(digits, tmp_path, overrides, said):
-    out = tmp_path / "run"
-    with pytest.raises(nb.NasbookError, match=said) as caught:
-        nb.search("gdas", data=digits, out=out, **{**TINY, **overrides})
-    assert "\n" not in str(caught.value)
-
-
-def test_a_refused_call_does_not_claim_its_folder(digits, tmp_path):
-    with pytest.raises(nb.NasbookError, match="batch"):
-        nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "batch_size": 100_000})
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_numpy_seed_is_an_integer(digits, tmp_path):
-    import numpy as np
-
-    run = nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "epochs": 1, "seed": np.int64(3)})
-    assert run.config["seed"] == 3
-
-
-def test_in_a_script_the_sentence_ends_the_process_with_status_2():
-    import subprocess
-    import sys
-
-    code = "import nasbook as nb; nb.search('gads', data=None)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert done.stderr.strip() == "nasbook: unknown method 'gads': valid are gdas; did you mean 'gdas'?"
-
-
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [
-        ({"method": "gads"}, "unknown method 'gads'.*did you mean 'gdas'"),
-        ({"profile": "smok"}, "unknown profile 'smok'.*did you mean 'smoke'"),
-        ({"seed": 1.5}, "seed is 1.5"),
-        ({"seed": "1"}, "seed is '1'"),
-        ({"seed": -1}, "seed is -1"),
-        ({"seed": 2**63}, "seed is 9223372036854775808"),
-        ({"data": "digits"}, "data is a str"),
-    ],
-)
-def test_bad_calls_are_refused_in_one_sentence(digits, tmp_path, call, said):
-    with pytest.raises(nb.NasbookError, match=said):
-        nb.search(**{"method": "gdas", "data": digits, "out": tmp_path, **call})
 
 
 @pytest.mark.slow

@@ -25,11 +25,6 @@ from nasbook.training.numerics import (
 TINY = {"epochs": 2, "batch_size": 64, "padding": 1, "cutout": 2, "lr": 0.1}
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return nb.datasets.load("digits")
-
-
 def net(seed=0):
     return nb.genotypes["GDAS_F1"].network(4, 3, 10, seed=seed)
 
