@@ -69,7 +69,7 @@ class Run:
         path = self._file(name)
         try:
             whole = path.read_bytes().endswith(b"\n")
-            table = pd.read_csv(path, float_precision="round_trip")
+            table = pd.read_csv(path, engine="python")
         except (OSError, ValueError) as error:
             raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
         if not whole or not set(columns) <= set(table.columns) or table[columns].isna().any(axis=None):
