@@ -273,6 +273,12 @@ def test_paper_profile_is_the_published_protocol():
     assert not search.weight_optimizer.defaults["nesterov"]
 
 
+def test_the_learning_rate_of_the_trace_is_the_one_that_was_used(digits, tmp_path):
+    run = nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "weight_lr": 0.025})
+    used = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["weight_optimizer"]["param_groups"][0]["lr"]
+    assert used == run.last("weights", "learning_rate") == pytest.approx((0.025 + 0.001) / 2)
+
+
 def test_the_fixed_reduction_cell_leaves_one_kind_to_search(digits, tmp_path):
     run = nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "fixed_reduction": True, "epochs": 1})
     assert run.kinds == ("normal",) and run.alphas.shape == (2, 1, 5, 8)

@@ -39,7 +39,8 @@ def test_training_learns_and_reads_the_test_part_once_at_the_end(digits, tmp_pat
     n = len(original(digits).labels)
     assert run.last("test", "accuracy") > 0.1 + 5 * math.sqrt(0.1 * 0.9 / n)
     assert run.manifest["test_accuracy"] == run.last("test", "accuracy")
-    assert run.last("train", "learning_rate") == pytest.approx(cosine(0.1, 0.0, 3, 4))
+    used = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]["param_groups"][0]["lr"]
+    assert used == run.last("train", "learning_rate") == pytest.approx(cosine(0.1, 0.0, 3, 4))
 
 
 def test_training_stopped_anywhere_continues_bit_for_bit(digits, tmp_path, monkeypatch):
