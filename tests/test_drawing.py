@@ -15,23 +15,13 @@ import pytest
 from nasbook.drawing import cells, describe, picture, render, style
 from nasbook.drawing.source import source
 from nasbook.errors import NasbookError
+from nasbook.spaces.genotypes import catalogue
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS
 
 OPERATIONS = DARTS_OPERATIONS
 PLAIN = ((("conv_3x3", 0), ("conv_1x1", 1)), (("conv_7x1_1x7", 0), ("sep_conv_7x7", 2)))
-NORMAL = (
-    (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
-    (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
-    (("sep_conv_3x3", 1), ("skip_connect", 0)),
-    (("skip_connect", 0), ("dil_conv_3x3", 2)),
-)
-REDUCE = (
-    (("max_pool_3x3", 0), ("max_pool_3x3", 1)),
-    (("skip_connect", 2), ("max_pool_3x3", 1)),
-    (("max_pool_3x3", 0), ("skip_connect", 2)),
-    (("skip_connect", 2), ("max_pool_3x3", 1)),
-)
-DARTS = {"normal": (NORMAL, (2, 3, 4, 5)), "reduce": (REDUCE, (2, 3, 4, 5))}
+DARTS = catalogue["DARTS_V2"].kinds
+NORMAL, REDUCE = DARTS["normal"][0], DARTS["reduce"][0]
 NASNET = (
     (("sep_conv_5x5", 1), ("sep_conv_3x3", 0)),
     (("sep_conv_5x5", 0), ("sep_conv_3x3", 0)),

@@ -14,22 +14,12 @@ from PIL import Image
 from nasbook.drawing import describe, figures, gallery, picture, render, scrubber
 from nasbook.drawing.comparison import seeds_picture
 from nasbook.errors import NasbookError
+from nasbook.spaces.genotypes import catalogue
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, state_name
 
 OPERATIONS = DARTS_OPERATIONS
-NORMAL = (
-    (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
-    (("sep_conv_3x3", 0), ("sep_conv_3x3", 1)),
-    (("sep_conv_3x3", 1), ("skip_connect", 0)),
-    (("skip_connect", 0), ("dil_conv_3x3", 2)),
-)
-REDUCE = (
-    (("max_pool_3x3", 0), ("max_pool_3x3", 1)),
-    (("skip_connect", 2), ("max_pool_3x3", 1)),
-    (("max_pool_3x3", 0), ("skip_connect", 2)),
-    (("skip_connect", 2), ("max_pool_3x3", 1)),
-)
-DARTS = {"normal": (NORMAL, (2, 3, 4, 5)), "reduce": (REDUCE, (2, 3, 4, 5))}
+DARTS = catalogue["DARTS_V2"].kinds
+NORMAL, REDUCE = DARTS["normal"][0], DARTS["reduce"][0]
 
 
 def search(epochs=4, kinds=("normal", "reduce"), rate=0.02):
