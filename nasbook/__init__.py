@@ -17,16 +17,18 @@ _HOME = {
     "Genotype": "nasbook.spaces.genotypes",
     "NasbookError": "nasbook.errors",
     "Run": "nasbook.runs",
+    "check": "nasbook.exercises",
     "cost": "nasbook.spaces.cost",
     "device": "nasbook.machine",
     "run_folder": "nasbook.files",
     "search": "nasbook.searchers",
+    "solution": "nasbook.exercises",
     "source": "nasbook.drawing.source",
     "summarize": "nasbook.statistics",
     "train": "nasbook.training.standalone",
     "train_seeds": "nasbook.training.standalone",
 }
-_MODULES = ("datasets", "drawing", "relaxations", "runs", "searchers", "spaces", "statistics", "training")
+_MODULES = ("datasets", "decisions", "drawing", "relaxations", "runs", "searchers", "spaces", "statistics", "training")
 
 __all__ = sorted([*_HOME, *_MODULES, "genotypes"])
 

@@ -1,0 +1,122 @@
+"""What comes in at the door: arrays of numbers, rows of probabilities, discounts, indices, observations.
+
+Each function returns what it was given in one form, or raises NasbookError naming the place and the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nasbook.errors import NasbookError, one_of
+
+TOLERANCE = 1e-8
+"""How far from 1 a row of probabilities may sum: rounding of typed decimals, not a forgotten entry."""
+
+
+def numbers(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
+    """``values`` as a read-only float64 copy whose shape fits one of ``shapes`` (None: any size from 1).
+
+    Raises NasbookError for another shape, for what is no number, and for NaN or infinity.
+    """
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise NasbookError(f"{what} must be a rectangular array of numbers, not {_short(values)}") from None
+    if shapes and not any(_fits(array.shape, shape) for shape in shapes):
+        valid = " or ".join(_written(shape) for shape in shapes)
+        raise NasbookError(f"{what} has the shape {array.shape}, must be {valid}")
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        raise NasbookError(f"{_place(what, bad[0])} is {array[tuple(bad[0])]}: all entries must be finite")
+    array.flags.writeable = False
+    return array
+
+
+def rows(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
+    """As ``numbers``, and every row along the last axis is a distribution: no negative entry, sum 1.
+
+    Raises NasbookError as ``numbers`` does, and for a row that is no distribution.
+    """
+    array = numbers(values, what, *shapes)
+    bad = np.argwhere(array < 0)
+    if len(bad):
+        raise NasbookError(f"{_place(what, bad[0])} is {array[tuple(bad[0])]:g}: a probability is not negative")
+    sums = array.sum(axis=-1)  # (..., n) -> (...)
+    bad = np.argwhere(np.abs(sums - 1) > TOLERANCE)
+    if len(bad):
+        where = _place(what, bad[0]) if array.ndim > 1 else what
+        raise NasbookError(f"{where} sums to {sums[tuple(bad[0])]:.8g}: a row of probabilities must sum to 1")
+    return array
+
+
+def discount(gamma: float) -> float:
+    """``gamma`` as a float in [0, 1). Raises NasbookError for anything else."""
+    value = number(gamma, "gamma")
+    if not 0 <= value < 1:
+        raise NasbookError(f"gamma is {value:g}: a discount must be at least 0 and less than 1")
+    return value
+
+
+def number(value: float, what: str) -> float:
+    """One finite number as a float. Raises NasbookError for anything else."""
+    return float(numbers(value, what, ()))
+
+
+def whole(value: int, what: str, least: int = 0) -> int:
+    """A whole number of at least ``least``. Raises NasbookError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise NasbookError(f"{what} is {_short(value)}: it must be a whole number of at least {least}")
+    return int(value)
+
+
+def index(value: int | str, count: int, what: str, names: Sequence[str] = ()) -> int:
+    """The index of a state, action or observation given as index or, where there are names, by name.
+
+    Raises NasbookError for one that does not exist.
+    """
+    if isinstance(value, str) and names:
+        return list(names).index(one_of(value, names, what))
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < count:
+        also = f" or {', '.join(names)}" if names else ""
+        raise NasbookError(f"unknown {what} {_short(value)}: valid are 0 to {count - 1}{also}")
+    return int(value)
+
+
+def indices(values: Sequence[int | str], count: int, what: str, names: Sequence[str] = ()) -> np.ndarray:
+    """A sequence of ``index`` results, (T,) int64, T >= 1. Raises NasbookError if it is empty or not flat."""
+    if isinstance(values, str) or np.ndim(values) != 1 or not len(values):
+        raise NasbookError(f"{what}s must be a flat sequence of at least one, not {_short(values)}")
+    array = np.asarray(values)
+    if array.dtype.kind in "iu" and array.min() >= 0 and array.max() < count:
+        return array.astype(np.int64)
+    return np.array([index(value, count, what, names) for value in values], dtype=np.int64)
+
+
+def labels(names: Sequence[str], count: int, what: str, letter: str) -> tuple[str, ...]:
+    """``count`` distinct names, by default the letter with a number from 1. Raises NasbookError otherwise."""
+    if not len(names):
+        return tuple(f"{letter}{position + 1}" for position in range(count))
+    if isinstance(names, str) or len(set(names)) != count or len(names) != count:
+        raise NasbookError(f"{what} names must be {count} different strings, not {_short(names)}")
+    return tuple(str(name) for name in names)
+
+
+def _fits(given: tuple[int, ...], wanted: Sequence[int | None]) -> bool:
+    return len(given) == len(wanted) and all(g > 0 and w in (None, g) for g, w in zip(given, wanted))
+
+
+def _written(shape: Sequence[int | None]) -> str:
+    sizes = ["any" if size is None else str(size) for size in shape]
+    return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})" if sizes else "one number"
+
+
+def _place(what: str, position: np.ndarray) -> str:
+    inside = ", ".join(str(int(one)) for one in position)
+    return f"{what}[{inside}]" if inside else what
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

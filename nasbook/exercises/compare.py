@@ -1,0 +1,28 @@
+"""Comparing a reader's answer with the right one, and saying the difference in one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def differs(given, right, what: str, tolerance: float = 1e-6) -> str | None:
+    """None if ``given`` equals ``right`` within ``tolerance``, else one sentence about ``what``.
+
+    Speaks of a missing ``return``, a wrong shape and NaN before it speaks of values.
+    """
+    if given is None:
+        return f"{what} is None: is a `return` missing?"
+    try:
+        got = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        return f"{what} is {type(given).__name__}, a number or an array of numbers is wanted"
+    want = np.asarray(right, dtype=np.float64)
+    if got.shape != want.shape:
+        return f"{what} has the shape {got.shape}, wanted is {want.shape}"
+    if not np.isfinite(got).all():
+        return f"{what} holds NaN or infinity"
+    place = np.unravel_index(np.argmax(np.abs(got - want)), want.shape) if want.shape else ()
+    if abs(got[place] - want[place]) <= tolerance:
+        return None
+    at = f"[{', '.join(str(int(one)) for one in place)}]" if place else ""
+    return f"{what}{at} is {got[place]:.6g}, right is {want[place]:.6g}"
