@@ -63,7 +63,8 @@ def diagnosis(number: str, answer: Callable) -> str | None:
     try:
         return exercise.check(answer)
     except NotImplementedError:
-        return f"not written yet: replace the line that raises NotImplementedError; nb.check({number!r}, {_name(answer)}, hint=1) helps"
+        call = f"nb.check({number!r}, {_name(answer)}, hint=1)"
+        return f"not written yet: replace the line that raises NotImplementedError; {call} gives a hint"
     except Exception as error:
         said = str(error).split("\n")[0]
         return f"your function stopped with {type(error).__name__}: {said}"
