@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 
-__all__ = ["numerics", "search", "standalone", "state"]
+_MODULES = ("numerics", "search", "standalone", "state", "unrolled")
+
+__all__ = sorted(["architecture_gradient", *_MODULES])
 
 
 def __getattr__(name: str):
-    if name in __all__:
+    if name == "architecture_gradient":
+        return import_module("nasbook.training.unrolled").architecture_gradient
+    if name in _MODULES:
         return import_module(f"nasbook.training.{name}")
     raise AttributeError(f"module 'nasbook.training' has no attribute {name!r}")
