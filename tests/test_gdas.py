@@ -26,7 +26,7 @@ def begin(digits, **overrides):
 
 
 def batch(search, digits, part="weights"):
-    return loop.next_batch(search, digits, part)
+    return loop.next_batch(search, part)
 
 
 def bits(tensors):
@@ -375,7 +375,7 @@ def test_evaluating_changes_nothing(digits):
     search = begin(digits)
     before = bits(search.net.state_dict().items())
     draws, augmentation = search.draws.get_state(), search.augmentation.get_state()
-    loop.sampled_accuracy(loop.Job(gdas, "gdas", digits, {"selection": torch.arange(100)}, None), search, 1)
+    loop.sampled_accuracy(gdas, search, 1)
     assert not changed(before, search.net.state_dict().items())
     assert torch.equal(draws, search.draws.get_state())
     assert torch.equal(augmentation, search.augmentation.get_state())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
     from nasbook.runs import Run
 
-METHODS = {"gdas": "nasbook.searchers.gdas"}
+METHODS = {name: f"nasbook.searchers.{name}" for name in ("darts", "gdas")}
 """Method name to the module that holds it."""
 
 

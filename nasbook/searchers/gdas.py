@@ -96,7 +96,6 @@ def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[T
     return descend_alphas(search, logits, labels)
 
 
-def derive(alphas: Mapping[str, Tensor], config: Config) -> tuple[Genotype, pd.DataFrame]:
-    """DARTS's rule on alphas (E, O): two distinct inputs a node, ``none`` excluded; and every decision's margin."""
-    arrays = {kind: alpha.detach().cpu().numpy() for kind, alpha in alphas.items()}
-    return darts_rule(arrays, config.operations, config.nodes)
+def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+    """DARTS's rule: two distinct inputs a node, ``none`` excluded; and every decision's margin."""
+    return darts_rule(search.arrays(), search.config.operations, search.config.nodes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,8 +38,9 @@ class Method(Protocol):
     """What a one-shot method's file holds.
 
     The two steps take images (B, 3, H, W) and labels (B,) and return the batch's loss and number correct, both
-    detached scalars. ``paths`` gives (E, O), or (cells, E, O), for each searched kind of cell. ``derive`` gives the
-    genotype and the table of its margins.
+    detached scalars; a method whose config has no update of the alphas needs no ``architecture_step``. ``paths``
+    gives (E, O), or (cells, E, O), for each searched kind of cell. ``derive`` gives the genotype and the table of
+    its margins.
     """
 
     Config: type[SearchConfig]
@@ -48,17 +49,15 @@ class Method(Protocol):
     paths: Callable[[Search], dict[str, Tensor]]
     weight_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
     architecture_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
-    derive: Callable[[Mapping[str, Tensor], SearchConfig], tuple[Genotype, pd.DataFrame]]
+    derive: Callable[[Search], tuple[Genotype, pd.DataFrame]]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One search: its method, its data without the test part, its splits and its folder."""
+    """One search: its method, the method's name and the folder it writes."""
 
     method: Method
     name: str
-    data: ImageData
-    parts: Mapping[str, Tensor]
     writer: RunWriter
 
 
@@ -73,7 +72,7 @@ def descend_weights(search: Search, logits: Tensor, labels: Tensor) -> tuple[Ten
     loss.backward()
     torch.nn.utils.clip_grad_norm_(search.weight_optimizer.param_groups[0]["params"], search.config.clip)
     search.weight_optimizer.step()
-    return loss.detach(), _correct(logits, labels)
+    return loss.detach(), correct(logits, labels)
 
 
 def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,14 +83,19 @@ def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tens
     loss = F.cross_entropy(logits.float(), labels)
     alphas = list(search.alphas.values())
     # A cell that drew only `none` cuts off what lies before it; cut-off alphas have gradient zero.
-    gradients = torch.autograd.grad(loss, alphas, allow_unused=True, materialize_grads=True)
-    for alpha, gradient in zip(alphas, gradients):
+    move_alphas(search, torch.autograd.grad(loss, alphas, allow_unused=True, materialize_grads=True))
+    return loss.detach(), correct(logits, labels)
+
+
+def move_alphas(search: Search, gradients: Sequence[Tensor]) -> None:
+    """One step of the architecture optimizer along ``gradients``, one (E, O) for each kind of cell."""
+    for alpha, gradient in zip(search.alphas.values(), gradients):
         alpha.grad = gradient
     search.alpha_optimizer.step()
-    return loss.detach(), _correct(logits, labels)
 
 
-def _correct(logits: Tensor, labels: Tensor) -> Tensor:
+def correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many of ``logits`` (B, classes) are largest at ``labels`` (B,): a detached scalar on their device."""
     return (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()
 
 
@@ -118,7 +122,7 @@ def run_search(
             if state is not None:
                 search.load_state_dict(state)
             writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
-            alternate(Job(method, name, data, parts, writer), search)
+            alternate(Job(method, name, writer), search)
             writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
         run = Run.load(folder)
         if not (run.folder / "figures").is_dir():
@@ -130,13 +134,18 @@ def run_search(
 
 
 def alternate(job: Job, search: Search) -> None:
-    """The loop: for each batch, one step on the weights and one on the alphas, in the order of the config."""
+    """The loop: for each batch, one step on the weights and one on the alphas, in the order of the config.
+
+    Both batches are there before the first step, because a second-order step on the alphas looks at both.
+    """
     config, method, writer = search.config, job.method, job.writer
     per_epoch = min(sampler.per_epoch for sampler in search.samplers.values())
-    updates = {"weights": method.weight_step, "alphas": method.architecture_step}
+    steps = {"weights": method.weight_step}
+    if "alphas" in config.updates:
+        steps["alphas"] = method.architecture_step
     search.net.train()
     if not search.record.steps:
-        search.record.snapshot(0, search.alphas, method.derive(search.alphas, config)[0])
+        search.record.snapshot(0, search.alphas, method.derive(search)[0])
     with reporter(f"{job.name} seed {config.seed}", config.epochs, search.step // per_epoch) as report:
         tick = time.monotonic()
         while search.step < config.epochs * per_epoch:
@@ -144,9 +153,10 @@ def alternate(job: Job, search: Search) -> None:
             search.tau = method.temperature(config, epoch)
             rate = cosine(config.weight_lr, config.weight_lr_end, epoch, config.epochs)
             set_rate(search.weight_optimizer, rate)
+            search.batches = {part: next_batch(search, part) for part in config.updates}
             for part in config.order:
-                loss, correct = updates[part](search, *next_batch(search, job.data, part))
-                for quantity, value in ((f"{part} loss", loss), (f"{part} correct", correct)):
+                loss, right = steps[part](search, *search.batches[part])
+                for quantity, value in ((f"{part} loss", loss), (f"{part} correct", right)):
                     search.totals[quantity] = search.totals.get(quantity, 0) + value
             search.step += 1
             search.seconds, tick = search.seconds + time.monotonic() - tick, time.monotonic()
@@ -157,8 +167,9 @@ def alternate(job: Job, search: Search) -> None:
     writer.save(search.state_dict())
 
 
-def next_batch(search: Search, data: ImageData, part: Splits) -> tuple[Tensor, Tensor]:
+def next_batch(search: Search, part: Splits) -> tuple[Tensor, Tensor]:
     """The next augmented batch of a split: images (B, 3, H, W) float32, labels (B,)."""
+    data = search.data
     chosen = search.samplers[part].next().to(data.device)  # (B,)
     padding = search.config.padding
     images = augment(data.images[chosen], data.mean, data.std, search.augmentation, padding=padding)
@@ -169,24 +180,24 @@ def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float)
     """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
     config, record, method = search.config, search.record, job.method
     losses = {part: float(search.totals[f"{part} loss"]) / per_epoch for part in config.order}
-    check_finite(losses["weights"], epoch, "weight_lr", config.weight_lr)
-    check_finite(losses["alphas"], epoch, "alpha_lr", config.alpha_lr)
     for part, loss in losses.items():
+        setting = "weight_lr" if part == "weights" else "alpha_lr"
+        check_finite(loss, epoch, setting, getattr(config, setting))
         right = float(search.totals[f"{part} correct"]) / (per_epoch * config.batch_size)
         record.add(epoch, part, loss=loss, accuracy=right)
     search.totals = {}
-    accuracy = sampled_accuracy(job, search, epoch)
-    genotype, margins = method.derive(search.alphas, config)
+    accuracy = sampled_accuracy(method, search, epoch)
+    genotype, margins = method.derive(search)
     record.add(epoch, "weights", learning_rate=rate)
     record.add(epoch, "selection", accuracy=accuracy)
-    record.add(epoch, "search", temperature=search.tau, **shape_of(search, genotype, len(job.data.classes)))
+    record.add(epoch, "search", temperature=search.tau, **shape_of(search, genotype))
     record.add(epoch, "search", margin_min=margins["margin"].min())
     record.snapshot(epoch, search.alphas, genotype)
     job.writer.publish(record, {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)})
     return f"held-out accuracy {accuracy:.1%}  loss {losses['weights']:.3f}  tau {search.tau:.2f}"
 
 
-def shape_of(search: Search, genotype: Genotype, classes: int) -> dict[str, float]:
+def shape_of(search: Search, genotype: Genotype) -> dict[str, float]:
     """Entropy of softmax(alpha) in nats, mean over edges; skip-connections and parameters of the derived cell."""
     found = {}
     for kind, alpha in search.alphas.items():
@@ -195,23 +206,23 @@ def shape_of(search: Search, genotype: Genotype, classes: int) -> dict[str, floa
     for kind, (nodes, _) in genotype.kinds.items():
         found[f"skips_{kind}"] = sum(op == "skip_connect" for node in nodes for op, _ in node)
     with torch.device("meta"):
-        net = genotype.network(search.config.channels, search.config.cells, classes)
+        net = genotype.network(search.config.channels, search.config.cells, len(search.data.classes))
     return found | {"parameters": count_parameters(net)}
 
 
-def sampled_accuracy(job: Job, search: Search, epoch: int, batch: int = 64) -> float:
+def sampled_accuracy(method: Method, search: Search, epoch: int, batch: int = 64) -> float:
     """Accuracy on the selection split of architectures drawn now, one a batch, with batch statistics.
 
     Running statistics would mix the paths of all operations. Draws come from a stream of the epoch's own, so
     that evaluating changes nothing.
     """
-    data, config = job.data, search.config
+    data, config = search.data, search.config
     probe = replace(search, draws=stream(config.seed, f"evaluation {epoch}"))
-    selection = job.parts["selection"]
+    selection = search.parts["selection"]
     order = selection[torch.randperm(len(selection), generator=probe.draws)].to(data.device)  # (N,)
-    correct = torch.zeros((), dtype=torch.int64, device=data.device)
+    right = torch.zeros((), dtype=torch.int64, device=data.device)
     with torch.no_grad(), frozen_statistics(search.norms):
         for chosen in order.chunk(math.ceil(len(order) / batch)):  # (N,) -> (B,) each
             images = arrange(normalize(data.images[chosen], data.mean, data.std), config.channels_last)
-            correct += _correct(probe.forward(images, job.method.paths(probe)), data.labels[chosen])
-    return float(correct) / len(order)
+            right += correct(probe.forward(images, method.paths(probe)), data.labels[chosen])
+    return float(right) / len(order)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from nasbook.config import LoopConfig
 from nasbook.datasets.batches import Sampler
@@ -30,7 +32,12 @@ class SearchConfig(LoopConfig):
     images for weights, alphas and selection; DARTS has halves and no third part). ``alpha_betas`` are those of the
     released code. ``legacy_zero_grad`` gives idle operations zero gradients, as PyTorch did before version 2, so
     that momentum and weight decay move every operation that was drawn once.
+
+    ``updates`` are the steps that a method takes. One without a step of its own for the alphas trains on the
+    images of both parts, so that the selection images are the same for all methods.
     """
+
+    updates: ClassVar[tuple[Splits, ...]] = ("weights", "alphas")
 
     epochs: int = Field(50, gt=0)
     batch_size: int = Field(64, gt=1)
@@ -60,9 +67,10 @@ class SearchConfig(LoopConfig):
 
     @field_validator("order")
     @classmethod
-    def _both_once(cls, order: tuple[str, ...]) -> tuple[str, ...]:
-        if sorted(order) != ["alphas", "weights"]:
-            raise ValueError("it must hold 'weights' and 'alphas', each once, in the order of the updates")
+    def _each_once(cls, order: tuple[str, ...]) -> tuple[str, ...]:
+        if sorted(order) != sorted(cls.updates):
+            names = " and ".join(map(repr, cls.updates))
+            raise ValueError(f"it must hold {names}, each once, in the order of the updates")
         return order
 
     @model_validator(mode="after")
@@ -78,14 +86,17 @@ class SearchConfig(LoopConfig):
 
 @dataclass
 class Search:
-    """Everything that changes during a search, and the config that does not.
+    """Everything that changes during a search, with the config and the data that do not.
 
-    ``alphas``: cell kind to logits (E, O). ``norms``: the super-net's BatchNorm layers. ``draws`` and
-    ``augmentation``: generators for architectures and for images. ``step`` counts batches, ``tau`` is the present
-    temperature, ``totals`` the sums of the present epoch.
+    ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits (E, O). ``norms``: the
+    super-net's BatchNorm layers. ``draws`` and ``augmentation``: generators for architectures and for images.
+    ``step`` counts batches, ``tau`` is the present temperature, ``batches`` the present images and labels of
+    each split, ``totals`` the sums of the present epoch.
     """
 
     config: SearchConfig
+    data: ImageData
+    parts: Mapping[str, Tensor]
     net: CellSupernet
     alphas: dict[str, Tensor]
     weight_optimizer: torch.optim.Optimizer
@@ -98,12 +109,29 @@ class Search:
     step: int = 0
     tau: float = 1.0
     seconds: float = 0.0
+    batches: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     totals: dict[str, Tensor] = field(default_factory=dict)
 
-    def forward(self, images: Tensor, paths: dict[str, Tensor], *, execute: str = "nonzero") -> Tensor:
-        """Logits (B, classes) of ``images`` (B, 3, H, W), in the precision of the config; see CellSupernet."""
+    def forward(
+        self,
+        images: Tensor,
+        paths: dict[str, Tensor],
+        *,
+        execute: str = "nonzero",
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Logits (B, classes) of ``images`` (B, 3, H, W), in the precision of the config; see CellSupernet.
+
+        ``weights``, by parameter name, stand in for those of the net.
+        """
         with autocast(images.device, self.config.bfloat16):
-            return self.net(images, paths, execute=execute)
+            if weights is None:
+                return self.net(images, paths, execute=execute)
+            return functional_call(self.net, dict(weights), (images, paths), {"execute": execute})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The alphas as they are now: cell kind to (E, O), on the host."""
+        return {kind: alpha.detach().cpu().numpy() for kind, alpha in self.alphas.items()}
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -159,6 +187,8 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
     }
     return Search(
         config=config,
+        data=data,
+        parts=parts,
         net=net,
         alphas=alphas,
         weight_optimizer=torch.optim.SGD(
@@ -173,10 +203,17 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
             alphas.values(), config.alpha_lr, betas=config.alpha_betas, weight_decay=config.alpha_decay
         ),
         samplers={
-            name: Sampler(parts[name], config.batch_size, stream(config.seed, f"{name} order"))
-            for name in ("weights", "alphas")
+            name: Sampler(_training_part(config, parts, name), config.batch_size, stream(config.seed, f"{name} order"))
+            for name in config.updates
         },
         norms=batch_norms(net),
         draws=stream(config.seed, "architecture draws"),
         augmentation=stream(config.seed, "augmentation"),
     )
+
+
+def _training_part(config: SearchConfig, parts: Mapping[str, Tensor], name: str) -> Tensor:
+    """The positions (N,) that a step named ``name`` trains on."""
+    if len(config.updates) > 1:
+        return parts[name]
+    return torch.cat([parts["weights"], parts["alphas"]])  # (N_weights + N_alphas,)

@@ -1,0 +1,122 @@
+"""DARTS: every operation on every edge, blended by softmax, and the blend follows the validation loss.
+
+Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, arXiv 1806.09055. The alphas minimise
+the validation loss of weights that have taken one more step on the training loss; first order leaves that step out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from nasbook import relaxations
+from nasbook.searchers.derivation import darts_rule
+from nasbook.spaces.genotypes import Genotype
+from nasbook.training.numerics import frozen_statistics
+from nasbook.training.search import correct, descend_alphas, descend_weights, move_alphas
+from nasbook.training.state import Search, SearchConfig, Splits
+from nasbook.training.unrolled import architecture_gradient
+
+
+class Config(SearchConfig):
+    """DARTS's settings; the defaults are those of the released code, which moves the alphas first.
+
+    ``unrolling``: "finite-difference" is the published second order, with ``radius`` / |gradient| as the width of
+    its difference; "exact" differentiates through the virtual step; "first-order" takes the weights as they are.
+    """
+
+    order: tuple[Splits, ...] = Field(("alphas", "weights"), strict=False)
+    unrolling: Literal["finite-difference", "exact", "first-order"] = "finite-difference"
+    radius: float = Field(0.01, gt=0)
+
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {
+        "epochs": 4,
+        "batch_size": 32,
+        "channels": 4,
+        "cells": 3,
+        "nodes": 2,
+        "padding": 2,
+        "split": (0.4, 0.4, 0.2),
+        "weight_lr": 0.05,
+        "alpha_lr": 0.03,
+        "threads": 1,
+        "unrolling": "first-order",
+    },
+    "lesson": {"epochs": 30, "cells": 5, "alpha_lr": 0.003, "unrolling": "first-order"},
+    "paper": {},
+}
+"""What differs from the published protocol. Made for images of 16 pixels at smoke; a step runs all operations, so the
+net is smaller there, and the order of the gradient is the first."""
+
+
+def temperature(config: Config, epoch: int) -> float:
+    """There is none: the blend is softmax(alpha) throughout."""
+    return 1.0
+
+
+def paths(search: Search) -> dict[str, Tensor]:
+    """The blend: for each kind of cell (E, O), all weights positive."""
+    return {kind: relaxations.softmax(alpha)[0] for kind, alpha in search.alphas.items()}  # (1, E, O) -> (E, O)
+
+
+def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Train the weights of the whole blend on images (B, 3, H, W), labels (B,); alphas get no gradient.
+
+    Returns the batch's loss and number correct, as does :func:`architecture_step`.
+    """
+    blend = {kind: path.detach() for kind, path in paths(search).items()}
+    return descend_weights(search, search.forward(images, blend), labels)
+
+
+def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Move the alphas on held-out images (B, 3, H, W), labels (B,); the weights stay.
+
+    At second order the loss is that of the weights after one virtual step on the present training batch.
+    """
+    with frozen_statistics(search.norms):
+        if search.config.unrolling == "first-order":
+            return descend_alphas(search, search.forward(images, paths(search)), labels)
+        return _second_order_step(search, images, labels)
+
+
+def _second_order_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    config, optimizer = search.config, search.weight_optimizer
+    names, weights = zip(*search.net.named_parameters())
+    said = {}
+
+    def loss_on(part: str, images: Tensor, labels: Tensor):
+        def loss(weights: list[Tensor], alphas: list[Tensor]) -> Tensor:
+            blend = {kind: relaxations.softmax(alpha)[0] for kind, alpha in zip(search.alphas, alphas)}
+            logits = search.forward(images, blend, weights=dict(zip(names, weights)))
+            value = F.cross_entropy(logits.float(), labels)
+            said[part] = value.detach(), correct(logits, labels)
+            return value
+
+        return loss
+
+    gradients = architecture_gradient(
+        loss_on("weights", *search.batches["weights"]),
+        loss_on("alphas", images, labels),
+        weights,
+        list(search.alphas.values()),
+        xi=optimizer.param_groups[0]["lr"],
+        momentum=config.momentum,
+        velocity=[optimizer.state.get(weight, {}).get("momentum_buffer") for weight in weights],
+        weight_decay=config.weight_decay,
+        method=config.unrolling,
+        radius=config.radius,
+    )
+    move_alphas(search, gradients)
+    return said["alphas"]
+
+
+def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+    """DARTS's rule: two distinct inputs a node, ``none`` excluded; and every decision's margin."""
+    return darts_rule(search.arrays(), search.config.operations, search.config.nodes)
