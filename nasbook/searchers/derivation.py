@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from nasbook.errors import NasbookError
+from nasbook.relaxations import code_probability
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node, cell_edges, state_name
 
@@ -23,7 +24,9 @@ COLUMNS = [
 ]
 
 INPUTS = 2
-"""How many edges a node keeps."""
+"""How many edges a node keeps under DARTS's rule."""
+
+CellRule = Callable[[np.ndarray], tuple[tuple[Node, ...], list[list]]]
 
 
 def darts_rule(
@@ -39,20 +42,136 @@ def darts_rule(
     their probabilities. Nodes and inputs are named as in pictures: 0, 1, ... and c_{k-2}, c_{k-1}.
     Raises NasbookError if there is no operation but ``none``, or a NaN.
     """
+    allowed = _allowed(operations)
+    return _by_kind(_softmax(alphas), lambda p: _cell(p, operations, allowed, nodes))
+
+
+def every_edge_rule(
+    alphas: Mapping[str, np.ndarray], operations: Sequence[str], nodes: int
+) -> tuple[Genotype, pd.DataFrame]:
+    """SNAS's derivation (Xie et al., 2019, arXiv 1812.09926): every edge takes its most probable operation.
+
+    ``none`` may win, and its edge is then gone; a node that loses all its edges keeps ``none`` on the first, and
+    is zero. Arguments, return value and errors as :func:`darts_rule`, but a ``none`` alone is a choice here.
+    """
+
+    def cell(p: np.ndarray) -> tuple[tuple[Node, ...], list[list]]:
+        edges, found, rows = cell_edges(nodes), {node: [] for node in range(2, 2 + nodes)}, []
+        for (node, source), law in zip(edges, p):
+            order = np.argsort(-law, kind="stable")
+            if operations[order[0]] != "none":
+                found[node].append((operations[order[0]], source))
+            if len(order) > 1:
+                rows.append(_row(node, f"operation from {state_name(source)}", operations, law, order))
+        return tuple(tuple(pairs) or (("none", 0),) for pairs in found.values()), rows
+
+    return _by_kind(_softmax(alphas), cell)
+
+
+def probable_code_rule(
+    laws: Mapping[str, np.ndarray], operations: Sequence[str], nodes: int, *, draws: int, per: str = "node"
+) -> tuple[Genotype, pd.DataFrame]:
+    """DATA's derivation (Chang et al., 2019, arXiv 1905.01786): the most probable code of ``draws`` united draws.
+
+    ``laws`` maps a kind of cell to the probabilities (E, O) of one draw on each edge. ``per`` "node" lets a node
+    draw among all its pairs (input, operation), each edge with the same share and all ``none`` as one outcome;
+    "edge" decides each edge alone. ``none`` is dropped from the result; a node that would be left with nothing
+    keeps its most probable operation. A code is the top-i set for some i, since a set grows more probable with
+    its members; ties go to the smaller i and the lower index.
+
+    Returns the genotype, and one row for each code with the probabilities of the two best sizes.
+    Raises NasbookError as :func:`darts_rule` does.
+    """
+    _allowed(operations)
+
+    def cell(p: np.ndarray) -> tuple[tuple[Node, ...], list[list]]:
+        found, rows = [], []
+        for node in range(2, 2 + nodes):
+            incoming = [(source, law) for (target, source), law in zip(cell_edges(nodes), p) if target == node]
+            groups = [incoming] if per == "node" else [[one] for one in incoming]
+            kept = []
+            for group in groups:
+                pairs, chances = _outcomes(group, operations)
+                size, best, second, other = most_probable_size(chances, draws)
+                kept += [pairs[i] for i in np.argsort(-chances, kind="stable")[:size] if pairs[i] is not None]
+                where = "node" if per == "node" else f"edge from {state_name(group[0][0])}"
+                rows.append([node - 2, f"code of the {where}", f"{size}", best, f"{second}", other, best - other])
+            found.append(tuple(kept) or (_likeliest(incoming, operations),))
+        return tuple(found), rows
+
+    return _by_kind({kind: _numbers(kind, law) for kind, law in laws.items()}, cell)
+
+
+def most_probable_size(p: np.ndarray, draws: int) -> tuple[int, float, int, float]:
+    """The size of the most probable code of ``draws`` draws from ``p`` (O,), and the next best.
+
+    Returns (size, probability, next size, its probability); the next is (0, 0.0) where there is one size only.
+    """
+    order = np.argsort(-p, kind="stable").tolist()
+    found = [code_probability(p, order[:size], draws) for size in range(1, min(draws, len(p)) + 1)]
+    best = np.argsort([-chance for chance in found], kind="stable")
+    second = (int(best[1]) + 1, found[best[1]]) if len(best) > 1 else (0, 0.0)
+    return int(best[0]) + 1, found[best[0]], *second
+
+
+def _outcomes(
+    group: list[tuple[int, np.ndarray]], operations: Sequence[str]
+) -> tuple[list[tuple[str, int] | None], np.ndarray]:
+    """The pairs that a node or an edge draws among, None for all its ``none`` together, and their probabilities."""
+    pairs, chances, nothing = [], [], 0.0
+    for source, law in group:
+        for name, chance in zip(operations, law / len(group)):
+            if name == "none":
+                nothing += chance
+            else:
+                pairs.append((name, source))
+                chances.append(chance)
+    if "none" in operations:
+        pairs, chances = [None, *pairs], [nothing, *chances]
+    return pairs, np.array(chances)
+
+
+def _likeliest(incoming: list[tuple[int, np.ndarray]], operations: Sequence[str]) -> tuple[str, int]:
+    pairs = [(law[i], name, source) for source, law in incoming for i, name in enumerate(operations) if name != "none"]
+    _, name, source = max(pairs, key=lambda pair: pair[0])
+    return name, source
+
+
+def _by_kind(laws: Mapping[str, np.ndarray], cell: CellRule) -> tuple[Genotype, pd.DataFrame]:
+    """The genotype and the table of decisions of a rule that maps (E, O) probabilities to nodes and rows."""
+    cells, rows = {}, []
+    for kind, p in laws.items():
+        cells[kind], decided = cell(p)
+        rows += [[kind, *row] for row in decided]
+    return Genotype(cells["normal"], reduce=cells.get("reduce")), pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _softmax(alphas: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    laws = {}
+    for kind, alpha in alphas.items():
+        alpha = _numbers(kind, alpha)
+        p = np.exp(alpha - alpha.max(axis=-1, keepdims=True))
+        laws[kind] = p / p.sum(axis=-1, keepdims=True)
+    return laws
+
+
+def _numbers(kind: str, alpha: np.ndarray) -> np.ndarray:
+    alpha = np.asarray(alpha, dtype=np.float64)
+    if np.isnan(alpha).any():
+        raise NasbookError(f"the architecture parameters of the {kind} cell hold NaN: the search diverged")
+    return alpha
+
+
+def _allowed(operations: Sequence[str]) -> list[int]:
     allowed = [i for i, name in enumerate(operations) if name != "none"]
     if not allowed:
         raise NasbookError("there is no operation to choose besides none")
-    cells, rows = {}, []
-    for kind, alpha in alphas.items():
-        alpha = np.asarray(alpha, dtype=np.float64)
-        if np.isnan(alpha).any():
-            raise NasbookError(f"the architecture parameters of the {kind} cell hold NaN: the search diverged")
-        p = np.exp(alpha - alpha.max(axis=-1, keepdims=True))
-        p /= p.sum(axis=-1, keepdims=True)
-        cells[kind], decided = _cell(p, operations, allowed, nodes)
-        rows += [[kind, *row] for row in decided]
-    genotype = Genotype(cells["normal"], reduce=cells.get("reduce"))
-    return genotype, pd.DataFrame(rows, columns=COLUMNS)
+    return allowed
+
+
+def _row(node: int, decision: str, operations: Sequence[str], law: np.ndarray, order: Sequence[int]) -> list:
+    won, second = order[:2]
+    return [node - 2, decision, operations[won], law[won], operations[second], law[second], law[won] - law[second]]
 
 
 def _cell(
@@ -63,10 +182,6 @@ def _cell(
     ranked = [sorted(allowed, key=lambda op, e=e: -p[e, op]) for e in range(len(edges))]
     best = [p[e, order[0]] for e, order in enumerate(ranked)]
     cell, rows = [], []
-
-    def decide(node: int, decision: str, chosen: str, probability: float, runner_up: str, second: float) -> None:
-        rows.append([node - 2, decision, chosen, probability, runner_up, second, probability - second])
-
     for node in range(2, 2 + nodes):
         incoming = sorted((e for e, (n, _) in enumerate(edges) if n == node), key=lambda e: -best[e])
         kept, dropped = incoming[:INPUTS], incoming[INPUTS:]
@@ -74,9 +189,7 @@ def _cell(
         if dropped:
             last, first = kept[-1], dropped[0]
             names = [state_name(edges[e][1]) for e in (last, first)]
-            decide(node, "edge", names[0], best[last], names[1], best[first])
+            rows.append([node - 2, "edge", names[0], best[last], names[1], best[first], best[last] - best[first]])
         for e in kept if len(allowed) > 1 else ():
-            won, second = ranked[e][:2]
-            decision = f"operation from {state_name(edges[e][1])}"
-            decide(node, decision, operations[won], p[e, won], operations[second], p[e, second])
+            rows.append(_row(node, f"operation from {state_name(edges[e][1])}", operations, p[e], ranked[e]))
     return tuple(cell), rows

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from nasbook.errors import NasbookError
-from nasbook.spaces.networks import AuxiliaryHead
+from nasbook.spaces.networks import AuxiliaryHead, CellSupernet
+from nasbook.spaces.operations import POOLS
 
 
 @dataclass(frozen=True)
@@ -37,26 +38,56 @@ def cost(net: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Cos
         raise NasbookError(
             f"input_shape is {input_shape!r}; it must be three positive integers (channels, height, width)"
         )
-    total = 0
+    return Cost(count_parameters(net), sum(_multiply_adds(net, input_shape).values()))
 
-    def count(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        nonlocal total
-        if isinstance(module, nn.Linear):
-            total += output.numel() * module.in_features
-        else:
-            total += output.numel() * module.weight[0].numel()
+
+def operation_costs(net: CellSupernet, resource: str, input_shape: tuple[int, int, int]) -> dict[str, torch.Tensor]:
+    """What each candidate of a super-net would add to a derived network, summed over the cells of its kind.
+
+    Returns cell kind to (E, O) float32; a one-hot path times its table is the cost of the cells' operations.
+    ``resource`` "parameters" counts the derived network's, with the scale and shift of BatchNorm that a super-net
+    lacks and without the BatchNorm behind its pools; "multiply_adds" those of convolutions on one image of ``input_shape``.
+    """
+    spent = _multiply_adds(net, input_shape) if resource == "multiply_adds" else {}
+    tables = {}
+    for name, module in net.named_modules():
+        match name.split("."):
+            case ["cells", cell, "edges", edge, op]:
+                kind = net.sequence[int(cell)]
+                shape = (len(net.cells[int(cell)].edges), len(net.operations))
+                table = tables.setdefault(kind, torch.zeros(shape))
+                if resource == "multiply_adds":
+                    table[int(edge), int(op)] += sum(n for where, n in spent.items() if where.startswith(f"{name}."))
+                else:
+                    table[int(edge), int(op)] += _parameters_when_derived(net.operations[int(op)], module)
+    return tables
+
+
+def _parameters_when_derived(operation: str, module: nn.Module) -> int:
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+    learned = 0 if operation in POOLS else sum(2 * norm.num_features for norm in norms)
+    return sum(p.numel() for p in module.parameters()) + learned
+
+
+def _multiply_adds(net: nn.Module, input_shape: tuple[int, int, int]) -> dict[str, int]:
+    """Multiply-adds of each convolution and linear layer of ``net``, by its name, for one image."""
+    found: dict[str, int] = {}
+
+    def count(name: str, module: nn.Module, output: torch.Tensor) -> None:
+        each = module.in_features if isinstance(module, nn.Linear) else module.weight[0].numel()
+        found[name] = found.get(name, 0) + output.numel() * each
 
     blank = copy.deepcopy(net).to("meta").eval()
-    for module in blank.modules():
+    for name, module in blank.named_modules():
         module._forward_hooks.clear()
         if isinstance(module, nn.Conv2d | nn.Linear):
-            module.register_forward_hook(count)
+            module.register_forward_hook(lambda module, _, output, name=name: count(name, module, output))
     try:
         with torch.no_grad():
             blank(torch.empty(1, *input_shape, device="meta"))
     except RuntimeError as error:
         raise NasbookError(f"the network cannot run on one image of shape {tuple(input_shape)}: {error}") from error
-    return Cost(count_parameters(net), total)
+    return found
 
 
 def count_parameters(net: nn.Module) -> int:

@@ -158,3 +158,21 @@ def drop_path_masks(
     keep = 1 - probability
     drawn = torch.rand(drops, batch, generator=generator, device=generator.device) < keep  # (drops, B)
     return drawn.to(torch.float32).div_(keep).to(device)
+
+
+def drop_block(x: Tensor, ratio: float, side: int, generator: torch.Generator) -> Tensor:
+    """DropBlock without rescaling (Ghiasi et al., 2018, arXiv 1810.12890; MSG-DAS, equations 4 to 6).
+
+    ``x`` (B, C, H, W); squares of ``side`` x ``side`` pixels are zeroed, drawn for each image and channel, so many
+    that about ``ratio`` of all pixels are. What is kept is not scaled up: DropBlock's scaling would keep the
+    expected output, and with it the expected gradient of the skip's weight, which MSG-DAS wants smaller.
+    A block larger than the image covers what there is.
+    """
+    height, width = x.shape[2:]
+    side = min(side, height, width)
+    seeds = (height - side + 1, width - side + 1)
+    chance = ratio / side**2 * height * width / (seeds[0] * seeds[1])
+    drawn = torch.rand((*x.shape[:2], *seeds), generator=generator, device=generator.device) < chance
+    corners = F.pad(drawn.to(x.device, x.dtype), (side - 1, side - 1, side - 1, side - 1))  # (B, C, H+s-1, W+s-1)
+    dropped = F.max_pool2d(corners, side, stride=1)  # (B, C, H, W): ones wherever a block lies
+    return x * (1 - dropped)

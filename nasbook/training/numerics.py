@@ -78,11 +78,12 @@ def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
 
 @contextmanager
 def frozen_statistics(norms: Sequence[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
-    """Inside, ``norms`` normalise by the batch and leave their running statistics alone."""
+    """Inside, ``norms`` normalise by the batch and leave their running statistics alone; it may be nested."""
+    before = [norm.track_running_stats for norm in norms]
     for norm in norms:
         norm.track_running_stats = False
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, tracked in zip(norms, before):
+            norm.track_running_stats = tracked

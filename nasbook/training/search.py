@@ -70,9 +70,14 @@ def descend_weights(search: Search, logits: Tensor, labels: Tensor) -> tuple[Ten
     loss = F.cross_entropy(logits.float(), labels)
     search.weight_optimizer.zero_grad(set_to_none=not search.config.legacy_zero_grad)
     loss.backward()
+    move_weights(search)
+    return loss.detach(), correct(logits, labels)
+
+
+def move_weights(search: Search) -> None:
+    """One step of the weight optimizer along the gradients that are there, clipped to the config's norm."""
     torch.nn.utils.clip_grad_norm_(search.weight_optimizer.param_groups[0]["params"], search.config.clip)
     search.weight_optimizer.step()
-    return loss.detach(), correct(logits, labels)
 
 
 def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,17 +144,17 @@ def alternate(job: Job, search: Search) -> None:
     Both batches are there before the first step, because a second-order step on the alphas looks at both.
     """
     config, method, writer = search.config, job.method, job.writer
-    per_epoch = min(sampler.per_epoch for sampler in search.samplers.values())
+    per_epoch = search.per_epoch
     steps = {"weights": method.weight_step}
     if "alphas" in config.updates:
         steps["alphas"] = method.architecture_step
     search.net.train()
     if not search.record.steps:
         search.record.snapshot(0, search.alphas, method.derive(search)[0])
-    with reporter(f"{job.name} seed {config.seed}", config.epochs, search.step // per_epoch) as report:
+    with reporter(f"{job.name} seed {config.seed}", config.epochs, search.epoch) as report:
         tick = time.monotonic()
         while search.step < config.epochs * per_epoch:
-            epoch = search.step // per_epoch
+            epoch = search.epoch
             search.tau = method.temperature(config, epoch)
             rate = cosine(config.weight_lr, config.weight_lr_end, epoch, config.epochs)
             set_rate(search.weight_optimizer, rate)
@@ -210,19 +215,26 @@ def shape_of(search: Search, genotype: Genotype) -> dict[str, float]:
     return found | {"parameters": count_parameters(net)}
 
 
-def sampled_accuracy(method: Method, search: Search, epoch: int, batch: int = 64) -> float:
-    """Accuracy on the selection split of architectures drawn now, one a batch, with batch statistics.
+def sampled_accuracy(method: Method, search: Search, epoch: int) -> float:
+    """Accuracy on the selection split of architectures drawn now, one a batch.
 
-    Running statistics would mix the paths of all operations. Draws come from a stream of the epoch's own, so
-    that evaluating changes nothing.
+    Draws come from a stream of the epoch's own, so that evaluating changes nothing.
     """
-    data, config = search.data, search.config
-    probe = replace(search, draws=stream(config.seed, f"evaluation {epoch}"))
+    probe = replace(search, draws=stream(search.config.seed, f"evaluation {epoch}"))
     selection = search.parts["selection"]
-    order = selection[torch.randperm(len(selection), generator=probe.draws)].to(data.device)  # (N,)
+    order = selection[torch.randperm(len(selection), generator=probe.draws)]  # (N,)
+    return accuracy(search, lambda: method.paths(probe), order)
+
+
+def accuracy(search: Search, paths: Callable[[], dict[str, Tensor]], positions: Tensor, batch: int = 64) -> float:
+    """The share of the images at ``positions`` (N,) that the super-net gets right, with fresh ``paths`` for each batch.
+
+    Normalises by the statistics of the batch: running statistics would mix the paths of all operations.
+    """
+    data, layout = search.data, search.config.channels_last
     right = torch.zeros((), dtype=torch.int64, device=data.device)
     with torch.no_grad(), frozen_statistics(search.norms):
-        for chosen in order.chunk(math.ceil(len(order) / batch)):  # (N,) -> (B,) each
-            images = arrange(normalize(data.images[chosen], data.mean, data.std), config.channels_last)
-            right += correct(probe.forward(images, method.paths(probe)), data.labels[chosen])
-    return float(right) / len(order)
+        for chosen in positions.to(data.device).chunk(math.ceil(len(positions) / batch)):  # (N,) -> (B,) each
+            images = arrange(normalize(data.images[chosen], data.mean, data.std), layout)
+            right += correct(search.forward(images, paths()), data.labels[chosen])
+    return float(right) / len(positions)

@@ -54,6 +54,7 @@ class SearchConfig(LoopConfig):
     alpha_lr: float = Field(3e-4, gt=0)
     alpha_betas: tuple[float, float] = Field((0.5, 0.999), strict=False)
     alpha_decay: float = Field(1e-3, ge=0)
+    alpha_mean: float = 0.0
     alpha_deviation: float = Field(1e-3, ge=0)
 
     @field_validator("operations")
@@ -89,9 +90,9 @@ class Search:
     """Everything that changes during a search, with the config and the data that do not.
 
     ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits (E, O). ``norms``: the
-    super-net's BatchNorm layers. ``draws`` and ``augmentation``: generators for architectures and for images.
-    ``step`` counts batches, ``tau`` is the present temperature, ``batches`` the present images and labels of
-    each split, ``totals`` the sums of the present epoch.
+    super-net's BatchNorm layers. ``draws``, ``augmentation``, ``noise``: generators for architectures, for images,
+    and for what disturbs a forward pass. ``step`` counts batches, ``tau`` is the present temperature, ``batches``
+    the present images and labels of each split, ``totals`` the sums of the present epoch.
     """
 
     config: SearchConfig
@@ -105,6 +106,7 @@ class Search:
     norms: list[nn.Module]
     draws: torch.Generator
     augmentation: torch.Generator
+    noise: torch.Generator
     record: Record = field(default_factory=Record)
     step: int = 0
     tau: float = 1.0
@@ -112,12 +114,23 @@ class Search:
     batches: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     totals: dict[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def per_epoch(self) -> int:
+        """Steps in an epoch: one pass over the smaller part."""
+        return min(sampler.per_epoch for sampler in self.samplers.values())
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, from 0, that the next step belongs to."""
+        return self.step // self.per_epoch
+
     def forward(
         self,
         images: Tensor,
         paths: dict[str, Tensor],
         *,
         execute: str = "nonzero",
+        disturb: Disturbance | None = None,
         weights: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Logits (B, classes) of ``images`` (B, 3, H, W), in the precision of the config; see CellSupernet.
@@ -149,6 +162,7 @@ class Search:
             "alphas": {kind: alpha.detach() for kind, alpha in self.alphas.items()},
             "draws": self.draws.get_state(),
             "augmentation": self.augmentation.get_state(),
+            "noise": self.noise.get_state(),
             "step": self.step,
             "seconds": self.seconds,
             "totals": self.totals,
@@ -163,6 +177,7 @@ class Search:
                 alpha.copy_(state["alphas"][kind])
         self.draws.set_state(state["draws"])
         self.augmentation.set_state(state["augmentation"])
+        self.noise.set_state(state["noise"])
         self.step, self.seconds = state["step"], state["seconds"]
         device = next(self.net.parameters()).device
         self.totals = {name: total.to(device) for name, total in state["totals"].items()}
@@ -183,7 +198,8 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
     initial = stream(config.seed, "initial alphas")
     shape = (len(cell_edges(config.nodes)), len(config.operations))
     alphas = {
-        kind: (config.alpha_deviation * torch.randn(shape, generator=initial)).requires_grad_() for kind in config.kinds
+        kind: (config.alpha_mean + config.alpha_deviation * torch.randn(shape, generator=initial)).requires_grad_()
+        for kind in config.kinds
     }
     return Search(
         config=config,
@@ -209,6 +225,7 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
         norms=batch_norms(net),
         draws=stream(config.seed, "architecture draws"),
         augmentation=stream(config.seed, "augmentation"),
+        noise=stream(config.seed, "noise"),
     )
 
 

@@ -1,0 +1,134 @@
+"""DATA: several operations on an edge, drawn as the union of one-hot samples.
+
+Chang, Zhang, Guo, Meng, Xiang & Pan, "DATA: Differentiable ArchiTecture Approximation", NeurIPS 2019, arXiv
+1905.01786 (DARTS-EGS: ensemble Gumbel-softmax). The more draws, the more operations an edge may keep; the cell
+that is derived is the most probable one of those codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from nasbook import relaxations
+from nasbook.searchers.derivation import probable_code_rule
+from nasbook.spaces.genotypes import Genotype
+from nasbook.training.numerics import frozen_statistics
+from nasbook.training.search import correct, descend_weights, move_alphas
+from nasbook.training.state import Search, SearchConfig, Splits
+
+
+class Config(SearchConfig):
+    """DATA's settings; the defaults are the paper's form with the numbers of the second author's code.
+
+    ``draws``: M, the one-hot samples that are united. The code differs from the paper in five ways, each an option
+    here: ``probability`` "relu" for relu(alpha) / sum; ``normalize`` divides an edge's code by its sum; ``estimator``
+    "full" runs operations of weight zero too; ``code_weight`` times the L1 distance between p and the drawn code
+    joins the architecture's loss (.1 in the code); ``derive_per`` "node" takes the code of all (input, operation)
+    pairs of a node together, "edge" one code an edge.
+    """
+
+    epochs: int = Field(100, gt=0)
+    order: tuple[Splits, ...] = Field(("alphas", "weights"), strict=False)
+    draws: int = Field(7, ge=1)
+    tau_start: float = Field(5.0, gt=0)
+    tau_end: float = Field(1.0, gt=0)
+    alpha_decay: float = Field(0.0, ge=0)
+    probability: Literal["softmax", "relu"] = "softmax"
+    normalize: bool = False
+    estimator: Literal["executed", "full"] = "executed"
+    code_weight: float = Field(0.0, ge=0)
+    derive_per: Literal["node", "edge"] = "node"
+
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {
+        "epochs": 6,
+        "batch_size": 32,
+        "channels": 4,
+        "cells": 3,
+        "nodes": 2,
+        "padding": 2,
+        "split": (0.4, 0.4, 0.2),
+        "weight_lr": 0.05,
+        "alpha_lr": 0.03,
+        "threads": 1,
+        "draws": 4,
+    },
+    "lesson": {"epochs": 30, "cells": 5, "alpha_lr": 0.003},
+    "paper": {},
+}
+"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+
+
+def temperature(config: Config, epoch: int) -> float:
+    """tau in ``epoch`` (from 0): tau_start - (tau_start - tau_end) * epoch / epochs."""
+    return config.tau_start - (config.tau_start - config.tau_end) * epoch / config.epochs
+
+
+def logits(alpha: Tensor, config: Config) -> Tensor:
+    """(E, O) logits whose softmax is the law of one draw."""
+    if config.probability == "softmax":
+        return alpha
+    positive = F.relu(alpha) + RELU_FLOOR
+    return (positive / positive.sum(dim=-1, keepdim=True)).log()
+
+
+RELU_FLOOR = 1e-10
+"""The code's guard against the logarithm of zero."""
+
+
+def paths(search: Search) -> dict[str, Tensor]:
+    """A fresh code: for each kind of cell (E, O), between 1 and ``draws`` operations an edge with weight one."""
+
+    def draw(alpha: Tensor) -> Tensor:
+        code = relaxations.ensemble(
+            logits(alpha, search.config), search.tau, draws=search.config.draws, generator=search.draws
+        )[0]  # (1, E, O) -> (E, O)
+        return code / code.detach().sum(dim=-1, keepdim=True) if search.config.normalize else code
+
+    return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
+
+
+def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample an architecture and train its weights on images (B, 3, H, W), labels (B,); alphas get no gradient.
+
+    Returns the batch's loss and number correct, as does :func:`architecture_step`.
+    """
+    drawn = {kind: path.detach() for kind, path in paths(search).items()}
+    return descend_weights(search, search.forward(images, drawn), labels)
+
+
+def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample another architecture and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay."""
+    execute = "nonzero" if search.config.estimator == "executed" else "all"
+    drawn = paths(search)
+    with frozen_statistics(search.norms):
+        scores = search.forward(images, drawn, execute=execute)
+    loss = F.cross_entropy(scores.float(), labels)
+    pulled = loss + search.config.code_weight * distance(search, drawn) if search.config.code_weight else loss
+    alphas = list(search.alphas.values())
+    move_alphas(search, torch.autograd.grad(pulled, alphas, allow_unused=True, materialize_grads=True))
+    return loss.detach(), correct(scores, labels)
+
+
+def distance(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:
+    """The mean absolute distance between the probabilities of one draw and the code drawn, summed over cell kinds."""
+    return sum(
+        F.l1_loss(torch.softmax(logits(alpha, search.config), dim=-1), drawn[kind].detach())
+        for kind, alpha in search.alphas.items()
+    )
+
+
+def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+    """The most probable code, for each node or for each edge, with ``none`` left out; and its margins."""
+    config = search.config
+    laws = {kind: torch.softmax(logits(alpha.detach(), config), dim=-1) for kind, alpha in search.alphas.items()}
+    arrays = {kind: law.cpu().double().numpy() for kind, law in laws.items()}
+    return probable_code_rule(arrays, config.operations, config.nodes, draws=config.draws, per=config.derive_per)

@@ -1,0 +1,189 @@
+"""MSG-DAS: several sub-graphs a step that share no operation, guided by the whole super-net.
+
+Tan et al., "MSG-DAS: Differentiable Architecture Search with Multiple Sub-Graphs". Gumbel top-K draws K architectures
+without replacement; they are back-propagated in turn, so that memory is that of one. Skip-connections lose
+blocks of their output while searching, and the blend of all operations is a teacher that gets no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from nasbook import relaxations
+from nasbook.searchers.derivation import darts_rule
+from nasbook.spaces.genotypes import Genotype
+from nasbook.spaces.operations import drop_block
+from nasbook.training.numerics import frozen_statistics
+from nasbook.training.search import correct, move_alphas, move_weights
+from nasbook.training.state import Search, SearchConfig
+
+
+class Config(SearchConfig):
+    """MSG-DAS's settings; the defaults are the paper's, and where it is silent those of GDAS.
+
+    ``subgraphs``: K. ``guidance``: the weight of the teacher's cross-entropy after the last epoch; it grows linearly
+    from 0. ``guidance_sign`` "printed" is the sign of the paper's equation 7, which drives the sub-graphs away from
+    the teacher; it is there to be shown. ``drop_ratios``: the share of a skip-connection's output that loses its
+    blocks, one for each of as many equal stretches of the search; ``drop_block``: the side of a block in pixels.
+    """
+
+    epochs: int = Field(240, gt=0)
+    batch_size: int = Field(128, gt=1)
+    subgraphs: int = Field(2, ge=1)
+    tau_start: float = Field(10.0, gt=0)
+    tau_end: float = Field(1.0, gt=0)
+    alpha_decay: float = Field(1e-4, ge=0)
+    alpha_deviation: float = Field(0.0, ge=0)
+    guidance: float = Field(0.01, ge=0)
+    guidance_sign: Literal["corrected", "printed"] = "corrected"
+    drop_ratios: tuple[float, ...] = Field((0.0, 0.05, 0.1, 0.15), strict=False)
+    drop_block: int = Field(3, ge=1)
+
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {
+        "epochs": 6,
+        "batch_size": 32,
+        "channels": 4,
+        "cells": 3,
+        "nodes": 2,
+        "padding": 2,
+        "split": (0.4, 0.4, 0.2),
+        "weight_lr": 0.05,
+        "alpha_lr": 0.03,
+        "threads": 1,
+    },
+    "lesson": {"epochs": 30, "batch_size": 64, "cells": 5, "alpha_lr": 0.003},
+    "paper": {},
+}
+"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+
+
+def temperature(config: Config, epoch: int) -> float:
+    """tau in ``epoch`` (from 0): tau_start - (tau_start - tau_end) * epoch / epochs."""
+    return config.tau_start - (config.tau_start - config.tau_end) * epoch / config.epochs
+
+
+def paths(search: Search) -> dict[str, Tensor]:
+    """The first of a fresh draw's sub-graphs: for each kind of cell (E, O), one operation an edge."""
+    return {kind: drawn[0] for kind, drawn in subgraphs(search).items()}  # (K, E, O) -> (E, O)
+
+
+def subgraphs(search: Search) -> dict[str, Tensor]:
+    """K fresh sub-graphs that share no operation: for each kind of cell (K, E, O)."""
+
+    def draw(alpha: Tensor) -> Tensor:
+        return relaxations.top_k(alpha, search.tau, k=search.config.subgraphs, generator=search.draws)
+
+    return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
+
+
+def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample K architectures and train their weights on images (B, 3, H, W), labels (B,); alphas get no gradient.
+
+    Returns the batch's loss and number correct, means over the sub-graphs, as does :func:`architecture_step`.
+    """
+    drawn = {kind: path.detach() for kind, path in subgraphs(search).items()}
+    search.weight_optimizer.zero_grad(set_to_none=not search.config.legacy_zero_grad)
+    said = []
+    for loss, one in losses(search, drawn, images, labels):
+        loss.backward()
+        said.append(one)
+    move_weights(search)
+    return mean_of(said)
+
+
+def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample K other architectures and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay.
+
+    Each sub-graph gives the gradient of its own paths; the sampler's small graph is walked once, at the end.
+    """
+    drawn = subgraphs(search)
+    leaves = {kind: path.detach().requires_grad_() for kind, path in drawn.items()}
+    total = {kind: torch.zeros_like(leaf) for kind, leaf in leaves.items()}
+    said = []
+    with frozen_statistics(search.norms):
+        for loss, one in losses(search, leaves, images, labels):
+            found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
+            for kind, gradient in zip(total, found):
+                total[kind] += gradient
+            said.append(one)
+    alphas = list(search.alphas.values())
+    move_alphas(search, torch.autograd.grad(list(drawn.values()), alphas, list(total.values())))
+    return mean_of(said)
+
+
+def losses(
+    search: Search, drawn: Mapping[str, Tensor], images: Tensor, labels: Tensor
+) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
+    """For each sub-graph of ``drawn``, kind to (K, E, O): the loss to follow, and (cross-entropy, number correct).
+
+    Lazily: the graph of one is gone when the next is made.
+    """
+    strength = guidance_weight(search)
+    soft = teacher(search, images) if strength else None
+    for k in range(search.config.subgraphs):
+        path = {kind: one[k] for kind, one in drawn.items()}  # (K, E, O) -> (E, O)
+        scores = search.forward(images, path, disturb=dropped_skips(search))
+        loss = F.cross_entropy(scores.float(), labels)
+        said = loss.detach(), correct(scores, labels)
+        yield (loss if soft is None else loss + strength * guidance(scores, soft)), said
+
+
+def teacher(search: Search, images: Tensor) -> Tensor:
+    """What the blend of all operations says, (B, classes) probabilities without a gradient."""
+    blend = {kind: relaxations.softmax(alpha.detach())[0] for kind, alpha in search.alphas.items()}
+    with torch.no_grad(), frozen_statistics(search.norms):
+        return torch.softmax(search.forward(images, blend).float(), dim=-1)
+
+
+def guidance(scores: Tensor, soft: Tensor) -> Tensor:
+    """The cross-entropy of ``scores`` (B, classes) with the teacher's ``soft`` probabilities: -mean_b sum_c p log q.
+
+    The paper's equation 7 prints it without the minus.
+    """
+    return -(soft * torch.log_softmax(scores.float(), dim=-1)).sum(dim=-1).mean()  # (B, classes) -> (B,) -> ()
+
+
+def guidance_weight(search: Search) -> float:
+    """lambda now: linear in the finished epochs, from 0 to ``guidance``; negative for the printed sign."""
+    config = search.config
+    strength = config.guidance * search.epoch / config.epochs
+    return strength if config.guidance_sign == "corrected" else -strength
+
+
+def drop_ratio(config: Config, epoch: int) -> float:
+    """The share that DropBlock-Identity drops in ``epoch`` (from 0): ``drop_ratios``, step by step."""
+    return config.drop_ratios[epoch * len(config.drop_ratios) // config.epochs] if config.drop_ratios else 0.0
+
+
+def dropped_skips(search: Search):
+    """DropBlock-Identity as the net takes it: a function of an operation's name and output; None if nothing drops."""
+    ratio = drop_ratio(search.config, search.epoch)
+    if not ratio:
+        return None
+
+    def disturb(name: str, y: Tensor) -> Tensor:
+        if name != "skip_connect":
+            return y
+        return drop_block(y, ratio, search.config.drop_block, search.noise)
+
+    return disturb
+
+
+def mean_of(said: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The mean of (loss, number correct) over the sub-graphs."""
+    found, right = zip(*said)
+    return torch.stack(found).mean(), torch.stack(right).float().mean()  # (K,) -> () each
+
+
+def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+    """DARTS's rule: two distinct inputs a node, ``none`` excluded; and every decision's margin."""
+    return darts_rule(search.arrays(), search.config.operations, search.config.nodes)

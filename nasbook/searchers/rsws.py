@@ -1,0 +1,129 @@
+"""Random search with weight sharing: train the shared weights on random architectures, then rank random ones by them.
+
+Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019, arXiv 1902.07638. Nobody
+learns the architecture: this is the baseline that a method with the same super-net has to beat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nasbook.searchers.derivation import COLUMNS
+from nasbook.spaces.genotypes import Genotype
+from nasbook.spaces.names import cell_edges
+from nasbook.training.numerics import stream
+from nasbook.training.search import accuracy, descend_weights
+from nasbook.training.state import Search, SearchConfig, Splits
+
+
+class Config(SearchConfig):
+    """The settings of the authors' best ablation.
+
+    After the last epoch ``candidates`` random architectures are ranked on ``candidate_images`` held-out images, and the
+    ``finalists`` best of them on all; after each epoch before, ``glances`` of them, for the trace.
+    """
+
+    updates: ClassVar[tuple[Splits, ...]] = ("weights",)
+
+    epochs: int = Field(150, gt=0)
+    channels: int = 24
+    clip: float = Field(1.0, gt=0)
+    order: tuple[Splits, ...] = Field(("weights",), strict=False)
+    alpha_deviation: float = Field(0.0, ge=0)
+    candidates: int = Field(1000, gt=1)
+    candidate_images: int = Field(640, gt=0)
+    finalists: int = Field(10, gt=1)
+    glances: int = Field(2, gt=1)
+
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {
+        "epochs": 8,
+        "batch_size": 32,
+        "channels": 4,
+        "cells": 3,
+        "nodes": 2,
+        "padding": 2,
+        "split": (0.4, 0.4, 0.2),
+        "weight_lr": 0.05,
+        "clip": 5.0,
+        "candidates": 20,
+        "candidate_images": 128,
+        "finalists": 3,
+        "threads": 1,
+    },
+    "lesson": {"epochs": 30, "cells": 5, "channels": 16, "candidates": 100},
+    "paper": {},
+}
+"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+
+
+def temperature(config: Config, epoch: int) -> float:
+    """There is none: architectures are drawn uniformly."""
+    return 1.0
+
+
+def paths(search: Search) -> dict[str, Tensor]:
+    """A uniform architecture: for each kind of cell (E, O), two distinct inputs a node, any operation on them."""
+    return {kind: random_path(search.config, search.draws) for kind in search.alphas}
+
+
+def random_path(config: Config, generator: torch.Generator) -> Tensor:
+    """One cell's path (E, O) of zeros and ones: each node has two distinct inputs, each with any operation."""
+    edges = cell_edges(config.nodes)
+    path = torch.zeros(len(edges), len(config.operations))
+    for node in range(2, 2 + config.nodes):
+        incoming = torch.tensor([edge for edge, (target, _) in enumerate(edges) if target == node])
+        kept = incoming[torch.randperm(len(incoming), generator=generator)[:2]]  # (inputs,) -> (2,)
+        path[kept, torch.randint(len(config.operations), (2,), generator=generator)] = 1.0
+    return path
+
+
+def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw an architecture and train its weights on images (B, 3, H, W), labels (B,); the rest is not touched.
+
+    Returns the batch's loss and number correct.
+    """
+    return descend_weights(search, search.forward(images, paths(search)), labels)
+
+
+def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+    """The best of random architectures by held-out accuracy with the shared weights, and its lead over the second."""
+    config = search.config
+    draws = stream(config.seed, f"candidates {search.epoch}")
+    count = config.candidates if search.epoch == config.epochs else config.glances
+    drawn = [{kind: random_path(config, draws) for kind in search.alphas} for _ in range(count)]
+    for images, kept in ((config.candidate_images, config.finalists), (len(search.parts["selection"]), 2)):
+        positions = search.parts["selection"][torch.randperm(len(search.parts["selection"]), generator=draws)[:images]]
+        scores = [accuracy(search, lambda one=one: one, positions) for one in drawn]
+        order = sorted(range(len(drawn)), key=lambda i: -scores[i])[:kept]
+        drawn, scores = [drawn[i] for i in order], [scores[i] for i in order]
+    best, second = (genotype_of(one, config) for one in drawn[:2])
+    row = [
+        "all",
+        -1,
+        "accuracy with shared weights",
+        str(best),
+        scores[0],
+        str(second),
+        scores[1],
+        scores[0] - scores[1],
+    ]
+    return best, pd.DataFrame([row], columns=COLUMNS)
+
+
+def genotype_of(drawn: Mapping[str, Tensor], config: Config) -> Genotype:
+    """The genotype of a path of zeros and ones, kind to (E, O)."""
+    cells = {}
+    for kind, path in drawn.items():
+        nodes = [[] for _ in range(config.nodes)]
+        for (node, source), row in zip(cell_edges(config.nodes), path.tolist()):
+            nodes[node - 2] += [(name, source) for name, kept in zip(config.operations, row) if kept]
+        cells[kind] = tuple(tuple(node) for node in nodes)
+    return Genotype(cells["normal"], reduce=cells.get("reduce"))

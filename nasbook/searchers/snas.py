@@ -1,0 +1,113 @@
+"""SNAS: a soft sample of every operation, and one loss for weights and architecture together.
+
+Xie, Zheng, Liu & Lin, "SNAS: Stochastic Neural Architecture Search", ICLR 2019, arXiv 1812.09926. The blend is a
+draw from the concrete distribution; one backward pass on one batch moves the weights and the alphas; a penalty
+on parameters or multiply-adds may join the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, ClassVar, Literal
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from nasbook import relaxations
+from nasbook.searchers.derivation import every_edge_rule
+from nasbook.spaces.cost import operation_costs
+from nasbook.spaces.genotypes import Genotype
+from nasbook.training.search import correct, move_weights
+from nasbook.training.state import Search, SearchConfig, Splits
+
+
+class Config(SearchConfig):
+    """SNAS's settings; the defaults are those of the released code where the paper is silent.
+
+    ``resource_weight`` times the expected share of the super-net's ``resource`` is added to the loss; 0 leaves it
+    out. ``alpha_clip`` bounds the norm of the architecture's gradient. ``drop_path`` zeroes the output of an operation
+    that is not the identity for an image.
+    """
+
+    updates: ClassVar[tuple[Splits, ...]] = ("weights",)
+
+    epochs: int = Field(150, gt=0)
+    order: tuple[Splits, ...] = Field(("weights",), strict=False)
+    tau_start: float = Field(1.0, gt=0)
+    tau_end: float = Field(0.03, gt=0)
+    alpha_mean: float = 1.0
+    alpha_deviation: float = Field(0.01, ge=0)
+    alpha_clip: float = Field(10.0, gt=0)
+    drop_path: float = Field(0.3, ge=0, lt=1)
+    resource: Literal["parameters", "multiply_adds"] = "parameters"
+    resource_weight: float = Field(0.01, ge=0)
+
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {
+        "epochs": 4,
+        "batch_size": 32,
+        "channels": 4,
+        "cells": 3,
+        "nodes": 2,
+        "padding": 2,
+        "split": (0.4, 0.4, 0.2),
+        "weight_lr": 0.05,
+        "alpha_lr": 0.03,
+        "drop_path": 0.0,
+        "threads": 1,
+    },
+    "lesson": {"epochs": 30, "cells": 5, "alpha_lr": 0.003},
+    "paper": {},
+}
+"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+
+
+def temperature(config: Config, epoch: int) -> float:
+    """tau in ``epoch`` (from 0): tau_start - (tau_start - tau_end) * epoch / epochs."""
+    return config.tau_start - (config.tau_start - config.tau_end) * epoch / config.epochs
+
+
+def paths(search: Search) -> dict[str, Tensor]:
+    """A fresh soft sample: for each kind of cell (E, O), all weights positive."""
+
+    def draw(alpha: Tensor) -> Tensor:
+        return relaxations.concrete(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
+
+    return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
+
+
+def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Train weights and alphas together on images (B, 3, H, W), labels (B,), by one backward pass.
+
+    Returns the batch's loss, without the penalty, and number correct.
+    """
+    config, drawn = search.config, paths(search)
+    logits = search.forward(images, drawn, disturb=search.drop_path(config.drop_path, len(images)))
+    loss = F.cross_entropy(logits.float(), labels)
+    search.weight_optimizer.zero_grad(set_to_none=True)
+    search.alpha_optimizer.zero_grad(set_to_none=True)
+    (loss + config.resource_weight * penalty(search, drawn)).backward()
+    torch.nn.utils.clip_grad_norm_(search.alphas.values(), config.alpha_clip)
+    search.alpha_optimizer.step()
+    move_weights(search)
+    return loss.detach(), correct(logits, labels)
+
+
+def penalty(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:
+    """The share of the super-net's resource that the sample ``drawn``, kind to (E, O), keeps: a scalar in [0, 1]."""
+    costs = _costs(search.net, search.config.resource, tuple(search.data.images.shape[1:]))
+    kept = sum((drawn[kind] * costs[kind]).sum() for kind in drawn)  # (E, O) -> ()
+    return kept / sum(float(table.sum()) for table in costs.values())
+
+
+_costs = lru_cache(maxsize=1)(operation_costs)
+
+
+def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+    """The most probable operation of every edge, ``none`` included; all edges stay that did not choose it."""
+    return every_edge_rule(search.arrays(), search.config.operations, search.config.nodes)
