@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from nasbook.spaces.grouped import grouped_forward
 from nasbook.spaces.names import Node, cell_edges
 from nasbook.spaces.operations import FactorizedReduce, Zero, conv, drop_path, make_operation
 
@@ -33,10 +34,17 @@ class Preprocess(nn.Module):
 
 
 class SearchCell(nn.Module):
-    """A cell that holds every candidate on every edge, and runs those with a weight that is not zero."""
+    """A cell that holds every candidate on every edge, and runs those with a weight that is not zero.
 
-    def __init__(self, channels: int, stride: int, operations: Sequence[str], nodes: int) -> None:
+    ``grouped``: where all of them run, in training mode, they run as a few wide operations (:mod:`.grouped`), which
+    is quicker and equal up to rounding. It is an attribute too, and may change at any time.
+    """
+
+    def __init__(
+        self, channels: int, stride: int, operations: Sequence[str], nodes: int, *, grouped: bool = False
+    ) -> None:
         super().__init__()
+        self.grouped = grouped
         self.ends = cell_edges(nodes)
         self.edges = nn.ModuleList(
             nn.ModuleList(
@@ -50,6 +58,8 @@ class SearchCell(nn.Module):
         """``far``, ``near`` (B, C, H, W) preprocessed inputs; ``weights`` (E, O) on their device; ``active[e]``
         the operations that edge e runs. Returns (B, nodes * C, H', W').
         """
+        if self.grouped and self.training and all(len(ops) == len(self.edges[0]) for ops in active):
+            return grouped_forward(self, far, near, weights)
         states = [far, near]
         terms: list[Tensor] = []
         for edge, (node, source) in enumerate(self.ends):

@@ -103,8 +103,8 @@ class CellStack(nn.Module):
 class CellSupernet(CellStack):
     """The network that contains every architecture of a cell space.
 
-    ``fixed_reduction``: reductions are GDAS's fixed cell, and only the normal cell is searched. Architecture
-    parameters are not part of the module: they come in as paths.
+    ``fixed_reduction``: reductions are GDAS's fixed cell, and only the normal cell is searched. ``grouped``: see
+    :class:`SearchCell`. Architecture parameters are not part of the module: they come in as paths.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class CellSupernet(CellStack):
         operations: Sequence[str] = DARTS_OPERATIONS,
         nodes: int = 4,
         fixed_reduction: bool = False,
+        grouped: bool = False,
         seed: int = 0,
     ) -> None:
         if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1 or not operations:
@@ -126,7 +127,7 @@ class CellSupernet(CellStack):
         def make_cell(kind: str, width: int) -> nn.Module:
             if kind == "reduce" and fixed_reduction:
                 return FixedReductionCell(width, affine=False)
-            return SearchCell(width, 2 if kind == "reduce" else 1, operations, nodes)
+            return SearchCell(width, 2 if kind == "reduce" else 1, operations, nodes, grouped=grouped)
 
         widths = {"normal": nodes, "reduce": 4 if fixed_reduction else nodes}
         with torch.random.fork_rng(devices=[]):
@@ -214,7 +215,6 @@ class AuxiliaryHead(nn.Module):
             nn.ReLU(),
         )
         self.classifier = nn.Linear(768, classes)
-
         self.least = 8 if stem == "cifar" else 7
 
     def forward(self, x: Tensor) -> Tensor:

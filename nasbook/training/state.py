@@ -193,6 +193,7 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
         operations=config.operations,
         nodes=config.nodes,
         fixed_reduction=config.fixed_reduction,
+        grouped=True,
         seed=config.seed,
     ).to(device, memory_format=memory_format(device, config.channels_last))
     initial = stream(config.seed, "initial alphas")
