@@ -25,10 +25,14 @@ CADENCE = 50
 
 
 class Record:
-    """What a run writes down: a tidy trace, and snapshots of the architecture parameters."""
+    """What a run writes down: a tidy trace, snapshots of the architecture parameters, and what each epoch cost.
+
+    The costs stand apart because a clock never repeats itself, and everything else does.
+    """
 
     def __init__(self) -> None:
         self.rows: list[list] = []
+        self.costs: list[list] = []
         self.steps: list[int] = []
         self.snapshots: list = []
         self.genotypes: list[str] = []
@@ -58,6 +62,10 @@ class Record:
     def trace(self) -> pd.DataFrame:
         """Columns step, split, quantity, value."""
         return pd.DataFrame(self.rows, columns=["step", "split", "quantity", "value"])
+
+    def spent(self) -> pd.DataFrame:
+        """Columns step, seconds (of that epoch), peak_memory_bytes (so far)."""
+        return pd.DataFrame(self.costs, columns=["step", "seconds", "peak_memory_bytes"])
 
 
 class RunWriter:
@@ -185,6 +193,8 @@ class RunWriter:
     def publish(self, record: Record, files: Mapping[str, str] | None = None) -> None:
         """Write the trace, the snapshots if there are any, and ``files`` (name to text)."""
         write_atomically(self.folder / "trace.csv", record.trace().to_csv(index=False))
+        if record.costs:
+            write_atomically(self.folder / "costs.csv", record.spent().to_csv(index=False))
         if record.snapshots:
             write_atomically(self.folder / "alphas.npz", self._alphas(record))
         for name, text in (files or {}).items():

@@ -1,6 +1,6 @@
 """A run: everything that one search or one training leaves behind, in one folder.
 
-``config.json`` what was asked; ``trace.csv`` and ``alphas.npz`` what happened; ``genotype.json`` and
+``config.json`` what was asked; ``trace.csv`` and ``alphas.npz`` what happened; ``costs.csv`` what it took; ``genotype.json`` and
 ``margins.csv`` what was found and by how much; ``checkpoint.pt`` everything a bit-exact continuation needs;
 ``manifest.json`` on which machine, code and data; ``figures/`` pictures. Every file is replaced atomically.
 """
@@ -91,6 +91,14 @@ class Run:
     def trace(self) -> pd.DataFrame:
         """Tidy: step (epoch, from 1), split, quantity, value. Fractions lie in [0, 1], entropies are in nats."""
         return self._table("trace.csv", ["step", "split", "quantity", "value"])
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """What each epoch of a search took: step, seconds, peak_memory_bytes of the process or device so far.
+
+        Not part of the trace, because a clock never repeats itself.
+        """
+        return self._table("costs.csv", ["step", "seconds", "peak_memory_bytes"])
 
     def last(self, split: str, quantity: str) -> float:
         """The last value of a quantity in the trace. Raises NasbookError if it was never recorded."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
     from nasbook.runs import Run
 
-METHODS = {name: f"nasbook.searchers.{name}" for name in ("darts", "gdas")}
+METHODS = {name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "rsws")}
 """Method name to the module that holds it."""
 
 

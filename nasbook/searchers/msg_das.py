@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from nasbook import relaxations
 from nasbook.searchers.derivation import darts_rule
+from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_block
 from nasbook.training.numerics import frozen_statistics
@@ -164,7 +165,7 @@ def drop_ratio(config: Config, epoch: int) -> float:
     return config.drop_ratios[epoch * len(config.drop_ratios) // config.epochs] if config.drop_ratios else 0.0
 
 
-def dropped_skips(search: Search):
+def dropped_skips(search: Search) -> Disturbance | None:
     """DropBlock-Identity as the net takes it: a function of an operation's name and output; None if nothing drops."""
     ratio = drop_ratio(search.config, search.epoch)
     if not ratio:

@@ -19,8 +19,10 @@ from torch.nn import functional as F
 
 from nasbook import relaxations
 from nasbook.searchers.derivation import every_edge_rule
+from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.cost import operation_costs
 from nasbook.spaces.genotypes import Genotype
+from nasbook.spaces.operations import drop_path
 from nasbook.training.search import correct, move_weights
 from nasbook.training.state import Search, SearchConfig, Splits
 
@@ -87,7 +89,7 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
     Returns the batch's loss, without the penalty, and number correct.
     """
     config, drawn = search.config, paths(search)
-    logits = search.forward(images, drawn, disturb=search.drop_path(config.drop_path, len(images)))
+    logits = search.forward(images, drawn, disturb=dropped_paths(search))
     loss = F.cross_entropy(logits.float(), labels)
     search.weight_optimizer.zero_grad(set_to_none=True)
     search.alpha_optimizer.zero_grad(set_to_none=True)
@@ -96,6 +98,19 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
     search.alpha_optimizer.step()
     move_weights(search)
     return loss.detach(), correct(logits, labels)
+
+
+def dropped_paths(search: Search) -> Disturbance | None:
+    """Drop-path: an operation that is not the identity puts out zero for an image; None if nothing drops."""
+    keep = 1 - search.config.drop_path
+
+    def disturb(name: str, y: Tensor) -> Tensor:
+        if name == "skip_connect":
+            return y
+        drawn = torch.rand(len(y), generator=search.noise) < keep  # (B,)
+        return drop_path(y, drawn.to(y.device, torch.float32) / keep)
+
+    return disturb if keep < 1 else None
 
 
 def penalty(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:

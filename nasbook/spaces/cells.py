@@ -7,7 +7,7 @@ GDAS's (Dong & Yang, 2019, arXiv 1910.04465, figure 3).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from nasbook.spaces.grouped import grouped_forward
 from nasbook.spaces.names import Node, cell_edges
 from nasbook.spaces.operations import FactorizedReduce, Zero, conv, drop_path, make_operation
+
+Disturbance = Callable[[str, Tensor], Tensor]
+"""What befalls an operation's output while searching: its name and (B, C, H, W) to (B, C, H, W)."""
 
 
 class Preprocess(nn.Module):
@@ -45,6 +48,7 @@ class SearchCell(nn.Module):
     ) -> None:
         super().__init__()
         self.grouped = grouped
+        self.operations = tuple(operations)
         self.ends = cell_edges(nodes)
         self.edges = nn.ModuleList(
             nn.ModuleList(
@@ -54,17 +58,27 @@ class SearchCell(nn.Module):
         )
         self.nothing = Zero(stride)
 
-    def forward(self, far: Tensor, near: Tensor, weights: Tensor, active: list[list[int]]) -> Tensor:
+    def forward(
+        self,
+        far: Tensor,
+        near: Tensor,
+        weights: Tensor,
+        active: list[list[int]],
+        disturb: Disturbance | None = None,
+    ) -> Tensor:
         """``far``, ``near`` (B, C, H, W) preprocessed inputs; ``weights`` (E, O) on their device; ``active[e]``
-        the operations that edge e runs. Returns (B, nodes * C, H', W').
+        the operations that edge e runs; ``disturb`` what befalls their outputs. Returns (B, nodes * C, H', W').
         """
-        if self.grouped and self.training and all(len(ops) == len(self.edges[0]) for ops in active):
+        dense = all(len(ops) == len(self.edges[0]) for ops in active)
+        if self.grouped and self.training and dense and disturb is None:
             return grouped_forward(self, far, near, weights)
         states = [far, near]
         terms: list[Tensor] = []
         for edge, (node, source) in enumerate(self.ends):
             for op in active[edge]:
-                terms.append(weights[edge, op] * self.edges[edge][op](states[source]))  # (B, C, H', W')
+                y = self.edges[edge][op](states[source])  # (B, C, H', W')
+                y = y if disturb is None else disturb(self.operations[op], y)
+                terms.append(weights[edge, op] * y)  # (B, C, H', W')
             if source == node - 1:
                 states.append(sum(terms[1:], terms[0]) if terms else self.nothing(near))
                 terms = []

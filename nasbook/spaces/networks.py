@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbook.errors import NasbookError, one_of
-from nasbook.spaces.cells import Cell, FixedReductionCell, Preprocess, SearchCell
+from nasbook.spaces.cells import Cell, Disturbance, FixedReductionCell, Preprocess, SearchCell
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
 from nasbook.spaces.operations import conv
@@ -151,21 +151,34 @@ class CellSupernet(CellStack):
         shape = (len(cell_edges(self.nodes)), len(self.operations))
         return {kind: torch.full(shape, 1 / shape[1]) for kind in self.searched}
 
-    def forward(self, x: Tensor, paths: Mapping[str, Tensor] | None = None, *, execute: str = "nonzero") -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        paths: Mapping[str, Tensor] | None = None,
+        *,
+        execute: str = "nonzero",
+        disturb: Disturbance | None = None,
+    ) -> Tensor:
         """Logits (B, classes) of images ``x`` (B, 3, H, W).
 
         ``paths[kind]`` is (E, O) or (1, E, O), shared by all cells of that kind, or (cells of that kind, E, O);
         ``None`` is the uniform mixture. An operation runs only where its weight is not exactly zero, and its output is
         multiplied by the weight, so that the weight receives a gradient. Which run is decided once a forward,
-        on the host. ``execute="all"`` runs every operation, weight zero included (full straight-through).
+        on the host. ``execute="all"`` runs every operation, weight zero included (full straight-through). ``disturb``
+        is applied to the output of each. How many ran, in all cells, stands in ``executed`` afterwards.
         """
         paths = self.uniform_paths() if paths is None else paths
         one_of(execute, ["nonzero", "all"], "execute")
         steps = {kind: iter(self._plan(kind, paths, x.device, execute)) for kind in self.searched}
         far, near = self.stem(x)
+        self.executed = 0
         for kind, prepare, cell in zip(self.sequence, self.inputs, self.cells):
-            step = next(steps[kind]) if kind in steps else ()
-            far, near = near, cell(*prepare(far, near), *step)
+            if kind in steps:
+                weights, active = next(steps[kind])
+                self.executed += sum(map(len, active))
+                far, near = near, cell(*prepare(far, near), weights, active, disturb)
+            else:
+                far, near = near, cell(*prepare(far, near))
         return self.classify(near)
 
     def _plan(self, kind: str, paths: Mapping[str, Tensor], device: torch.device, execute: str) -> list[tuple]:

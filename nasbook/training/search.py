@@ -190,16 +190,19 @@ def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float)
         check_finite(loss, epoch, setting, getattr(config, setting))
         right = float(search.totals[f"{part} correct"]) / (per_epoch * config.batch_size)
         record.add(epoch, part, loss=loss, accuracy=right)
+    record.add(epoch, "search", executed=search.totals["executed"] / per_epoch)
+    spent = sum(seconds for _, seconds, _ in record.costs)
+    record.costs.append([epoch, search.seconds - spent, machine.peak_memory(search.data.device)])
     search.totals = {}
-    accuracy = sampled_accuracy(method, search, epoch)
+    held_out = sampled_accuracy(method, search, epoch)
     genotype, margins = method.derive(search)
     record.add(epoch, "weights", learning_rate=rate)
-    record.add(epoch, "selection", accuracy=accuracy)
+    record.add(epoch, "selection", accuracy=held_out)
     record.add(epoch, "search", temperature=search.tau, **shape_of(search, genotype))
     record.add(epoch, "search", margin_min=margins["margin"].min())
     record.snapshot(epoch, search.alphas, genotype)
     job.writer.publish(record, {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)})
-    return f"held-out accuracy {accuracy:.1%}  loss {losses['weights']:.3f}  tau {search.tau:.2f}"
+    return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}  tau {search.tau:.2f}"
 
 
 def shape_of(search: Search, genotype: Genotype) -> dict[str, float]:
@@ -229,12 +232,14 @@ def sampled_accuracy(method: Method, search: Search, epoch: int) -> float:
 def accuracy(search: Search, paths: Callable[[], dict[str, Tensor]], positions: Tensor, batch: int = 64) -> float:
     """The share of the images at ``positions`` (N,) that the super-net gets right, with fresh ``paths`` for each batch.
 
-    Normalises by the statistics of the batch: running statistics would mix the paths of all operations.
+    Normalises by the statistics of the batch: running statistics would mix the paths of all operations. What runs here
+    is not counted among the operations of the epoch.
     """
-    data, layout = search.data, search.config.channels_last
+    data, layout, totals = search.data, search.config.channels_last, dict(search.totals)
     right = torch.zeros((), dtype=torch.int64, device=data.device)
     with torch.no_grad(), frozen_statistics(search.norms):
         for chosen in positions.to(data.device).chunk(math.ceil(len(positions) / batch)):  # (N,) -> (B,) each
             images = arrange(normalize(data.images[chosen], data.mean, data.std), layout)
             right += correct(search.forward(images, paths()), data.labels[chosen])
+    search.totals = totals
     return float(right) / len(positions)

@@ -17,6 +17,7 @@ from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.errors import one_of
 from nasbook.recording import Record
+from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
 from nasbook.spaces.networks import CellSupernet, channel_divisor, check_sizes
 from nasbook.spaces.operations import OPERATIONS
@@ -137,10 +138,14 @@ class Search:
 
         ``weights``, by parameter name, stand in for those of the net.
         """
+        options = {"execute": execute, "disturb": disturb}
         with autocast(images.device, self.config.bfloat16):
             if weights is None:
-                return self.net(images, paths, execute=execute)
-            return functional_call(self.net, dict(weights), (images, paths), {"execute": execute})
+                logits = self.net(images, paths, **options)
+            else:
+                logits = functional_call(self.net, dict(weights), (images, paths), options)
+        self.totals["executed"] = self.totals.get("executed", 0) + self.net.executed
+        return logits
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The alphas as they are now: cell kind to (E, O), on the host."""
@@ -180,7 +185,9 @@ class Search:
         self.noise.set_state(state["noise"])
         self.step, self.seconds = state["step"], state["seconds"]
         device = next(self.net.parameters()).device
-        self.totals = {name: total.to(device) for name, total in state["totals"].items()}
+        self.totals = {
+            name: total.to(device) if hasattr(total, "to") else total for name, total in state["totals"].items()
+        }
 
 
 def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) -> Search:
