@@ -1,8 +1,9 @@
 """A run: everything that one search or one training leaves behind, in one folder.
 
-``config.json`` what was asked; ``trace.csv`` and ``alphas.npz`` what happened; ``costs.csv`` what it took; ``genotype.json`` and
-``margins.csv`` what was found and by how much; ``checkpoint.pt`` everything a bit-exact continuation needs;
-``manifest.json`` on which machine, code and data; ``figures/`` pictures. Every file is replaced atomically.
+``config.json`` what was asked; ``trace.csv`` and ``alphas.npz`` what happened; ``costs.csv`` what it took;
+``genotype.json`` and ``margins.csv`` what was found and by how much; ``checkpoint.pt`` everything a bit-exact
+continuation needs; ``manifest.json`` on which machine, code and data; ``figures/`` pictures. Every file is replaced
+atomically.
 """
 
 from __future__ import annotations

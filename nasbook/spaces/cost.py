@@ -46,7 +46,8 @@ def operation_costs(net: CellSupernet, resource: str, input_shape: tuple[int, in
 
     Returns cell kind to (E, O) float32; a one-hot path times its table is the cost of the cells' operations.
     ``resource`` "parameters" counts the derived network's, with the scale and shift of BatchNorm that a super-net
-    lacks and without the BatchNorm behind its pools; "multiply_adds" those of convolutions on one image of ``input_shape``.
+    lacks and without the BatchNorm behind its pools; "multiply_adds" those of convolutions on one image of
+    ``input_shape``.
     """
     spent = _multiply_adds(net, input_shape) if resource == "multiply_adds" else {}
     tables = {}

@@ -1,0 +1,144 @@
+"""Every one-shot method in the one frame: what a step changes, what a search writes, and how it continues."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+from tiny import TINY
+
+import nasbook as nb
+from nasbook.datasets.splits import split
+from nasbook.recording import RunWriter
+from nasbook.searchers import METHODS
+from nasbook.training import search as loop
+from nasbook.training import state
+
+VARIANTS = {name: {} for name in METHODS} | {
+    "darts finite-difference": {"unrolling": "finite-difference"},
+    "darts exact": {"unrolling": "exact"},
+}
+TWO_LEVELS = [name for name in VARIANTS if name.split()[0] not in ("snas", "rsws")]
+
+
+def module_of(variant):
+    return import_module(METHODS[variant.split()[0]])
+
+
+def settings(variant):
+    plain = {"unrolling": "first-order"} if variant == "darts" else {}
+    quick = {"candidates": 4, "finalists": 2} if variant == "rsws" else {}
+    return TINY | plain | quick | VARIANTS[variant]
+
+
+def begin(variant, digits):
+    config = module_of(variant).Config.make(settings(variant))
+    search = state.start(config, digits, split(digits.labels, config.split, config.seed))
+    search.net.train()
+    search.tau = 1.0
+    search.batches = {part: loop.next_batch(search, part) for part in config.updates}
+    return search
+
+
+def everything(search):
+    """Name to tensor: weights, buffers, alphas, momentum."""
+    found = {f"net {name}": value for name, value in search.net.state_dict().items()}
+    found |= {f"alpha {kind}": alpha.detach() for kind, alpha in search.alphas.items()}
+    buffers = search.weight_optimizer.state_dict()["state"]
+    return found | {f"momentum {i}": one["momentum_buffer"] for i, one in buffers.items()}
+
+
+def moved(search, step):
+    before = {name: value.clone() for name, value in everything(search).items()}
+    step()
+    after = everything(search)
+    return {name.split()[0] for name in after if name not in before or not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_weight_step_moves_weights_and_only_snas_moves_alphas_with_them(digits, variant):
+    search = begin(variant, digits)
+    found = moved(search, lambda: module_of(variant).weight_step(search, *search.batches["weights"]))
+    assert found == ({"net", "momentum", "alpha"} if variant == "snas" else {"net", "momentum"})
+
+
+@pytest.mark.parametrize("variant", TWO_LEVELS)
+def test_an_architecture_step_moves_alphas_and_nothing_else_by_a_bit(digits, variant):
+    """Weights, running statistics and momentum stay; so do the gradients that the weights had."""
+    search = begin(variant, digits)
+    module_of(variant).weight_step(search, *search.batches["weights"])
+    gradients = [None if p.grad is None else p.grad.clone() for p in search.net.parameters()]
+    found = moved(search, lambda: module_of(variant).architecture_step(search, *search.batches["alphas"]))
+    assert found == {"alpha"}
+    for p, g in zip(search.net.parameters(), gradients):
+        assert (p.grad is None) if g is None else torch.equal(p.grad, g)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_search_stopped_at_odd_steps_continues_bit_for_bit(digits, tmp_path, monkeypatch, variant):
+    method = variant.split()[0]
+    whole = nb.search(method, data=digits, out=tmp_path / "whole", **settings(variant))
+    original, left = loop.next_batch, 0
+
+    class Stop(BaseException):
+        pass
+
+    def next_batch(search, part):
+        nonlocal left
+        left -= part == "weights"
+        if left < 0:
+            raise Stop
+        return original(search, part)
+
+    monkeypatch.setattr(loop, "next_batch", next_batch)
+    monkeypatch.setattr(RunWriter, "due", lambda self: True)
+    for left in (1, 7, 17):  # noqa: B007
+        with pytest.raises(Stop):
+            nb.search(method, data=digits, out=tmp_path / "broken", **settings(variant))
+    left = 10**9
+    broken = nb.search(method, data=digits, out=tmp_path / "broken", **settings(variant))
+    assert broken.trace.equals(whole.trace) and broken.margins.equals(whole.margins)
+    assert np.array_equal(broken.alphas, whole.alphas) and str(broken.genotype) == str(whole.genotype)
+    nets = [torch.load(run.folder / "checkpoint.pt", weights_only=True)["net"] for run in (whole, broken)]
+    assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
+
+
+def test_all_methods_write_the_same_quantities(digits, tmp_path):
+    """Any two runs overlay; a method without a second level lacks the curves of the second split alone."""
+    found = {}
+    for method in METHODS:
+        run = nb.search(method, data=digits, out=tmp_path / method, **settings(method) | {"epochs": 1})
+        found[method] = {(s, q) for s, q in zip(run.trace["split"], run.trace["quantity"]) if s != "alphas"}
+        assert ("alphas" in set(run.trace["split"])) == (method in TWO_LEVELS)
+        assert run.costs["step"].tolist() == [1] and (run.costs[["seconds", "peak_memory_bytes"]] > 0).all(axis=None)
+        assert run.alphas.shape == (2, 2, 5, 8)
+    assert len(set(map(frozenset, found.values()))) == 1
+
+
+# cells, edges, operations: a dense step runs 3 * 5 * 8 twice, once a level
+EXECUTED = {"darts": (240, 240), "snas": (120, 120), "gdas": (30, 30), "data": (30, 210), "rsws": (12, 12)}
+
+
+@pytest.mark.parametrize("method", EXECUTED)
+def test_a_step_runs_as_many_operations_as_its_paths_have(digits, tmp_path, method):
+    run = nb.search(method, data=digits, out=tmp_path, **settings(method) | {"epochs": 1})
+    low, high = EXECUTED[method]
+    assert low <= run.last("search", "executed") <= high
+
+
+def test_msg_das_runs_its_sub_graphs_and_its_teacher(digits, tmp_path):
+    """K sub-graphs a step of 15 operations each; from the second epoch on the teacher's 120 too."""
+    run = nb.search("msg_das", data=digits, out=tmp_path, **TINY | {"subgraphs": 3})
+    executed = run.trace.query("quantity == 'executed'")["value"].tolist()
+    assert executed == [2 * 3 * 15, 2 * (3 * 15 + 120)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "gdas"])
+def test_the_smoke_search_learns(method, seed, tmp_path):
+    """Held-out accuracy after the last epoch is above chance by five standard errors."""
+    data = nb.datasets.load("cifar10-sample", size=16)
+    run = nb.search(method, data=data, profile="smoke", seed=seed, out=tmp_path)
+    n, chance = round(0.2 * len(data)), 0.1
+    assert run.last("selection", "accuracy") > chance + 5 * (chance * (1 - chance) / n) ** 0.5
