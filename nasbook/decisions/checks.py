@@ -71,6 +71,13 @@ def whole(value: int, what: str, least: int = 0) -> int:
     return int(value)
 
 
+def generator(rng: np.random.Generator) -> np.random.Generator:
+    """``rng`` if it is a NumPy generator. Raises NasbookError for anything else, a bare seed too."""
+    if not isinstance(rng, np.random.Generator):
+        raise NasbookError(f"rng is {_short(rng)}: it must be a generator, such as numpy.random.default_rng(0)")
+    return rng
+
+
 def index(value: int | str, count: int, what: str, names: Sequence[str] = ()) -> int:
     """The index of a state, action or observation given as index or, where there are names, by name.
 
@@ -86,7 +93,11 @@ def index(value: int | str, count: int, what: str, names: Sequence[str] = ()) ->
 
 def indices(values: Sequence[int | str], count: int, what: str, names: Sequence[str] = ()) -> np.ndarray:
     """A sequence of ``index`` results, (T,) int64, T >= 1. Raises NasbookError if it is empty or not flat."""
-    if isinstance(values, str) or np.ndim(values) != 1 or not len(values):
+    try:
+        flat = not isinstance(values, str) and np.ndim(values) == 1 and len(values) > 0
+    except ValueError:  # rows of different lengths
+        flat = False
+    if not flat:
         raise NasbookError(f"{what}s must be a flat sequence of at least one, not {_short(values)}")
     array = np.asarray(values)
     if array.dtype.kind in "iu" and array.min() >= 0 and array.max() < count:

@@ -1,0 +1,125 @@
+"""Exercises of notebook 05: the index of UCB1, the doubly robust estimate, the best log."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nasbook.exercises import Exercise
+from nasbook.exercises.compare import differs
+
+
+def ucb1_index(counts, sums):
+    total = np.sum(counts)
+    return sums / counts + np.sqrt(2 * np.log(total) / counts)
+
+
+def doubly_robust(arms, rewards, propensities, target, model):
+    rounds = np.arange(len(arms))
+    weights = target[rounds, arms] / propensities
+    word = (target * model).sum(axis=1)  # (rounds, arms) -> (rounds,)
+    return np.mean(word + weights * (rewards - model[rounds, arms]))
+
+
+def best_log(target, means):
+    wanted = target * np.sqrt(means)
+    return wanted / wanted.sum()
+
+
+def _check_index(answer):
+    counts, sums = np.array([4.0, 1.0, 2.0]), np.array([3.0, 0.5, 0.8])
+    # by hand: ln 7 = 1.9459101, and 2 ln 7 = 3.8918203; .75, .5, .4 plus sqrt(3.8918203 / (4, 1, 2))
+    right = (0.75 + 0.9863849, 0.5 + 1.9727697, 0.4 + 1.3949589)
+    found = answer(counts.copy(), sums.copy())
+    wrong = differs(found, right, "index", 1e-5)
+    if wrong is None:
+        return None
+    means, log = sums / counts, np.log(counts.sum())
+    if _is(found, means + np.sqrt(2 * np.log(counts) / counts)):
+        return "the logarithm is of each arm's own count; it must be of the rounds so far, over all arms"
+    if _is(found, sums / counts.sum() + np.sqrt(2 * log / counts)):
+        return "the mean divides by all rounds; an arm's mean is its sum over its own count"
+    if _is(found, means + np.sqrt(2 * log) / counts):
+        return "the count stands outside the root; a standard error shrinks with the root of the count"
+    return wrong
+
+
+def _check_doubly_robust(answer):
+    arms, rewards = np.array([0, 2, 1]), np.array([1.0, 0.0, 1.0])
+    propensities = np.array([0.5, 0.2, 0.25])
+    target = np.array([[0.2, 0.2, 0.6], [0.1, 0.8, 0.1], [0.5, 0.5, 0.0]])
+    model = np.array([[0.4, 0.5, 0.7], [0.2, 0.6, 0.4], [0.9, 0.3, 0.1]])
+    # by hand: words .6, .54, .6; weights .4, .5, 2; corrections .4 * .6, .5 * -.4, 2 * .7
+    found = answer(arms.copy(), rewards.copy(), propensities.copy(), target.copy(), model.copy())
+    wrong = differs(found, (0.84 + 0.34 + 2.0) / 3, "the estimate")
+    if wrong is None:
+        return None
+    if _is(found, (0.6 + 0.54 + 0.6) / 3 + (0.4 - 0.0 + 2.0) / 3):
+        return "the whole reward was added; what corrects the model is the reward minus the model's guess for that arm"
+    if _is(found, (0.24 - 0.2 + 1.4) / 3):
+        return "the model's word is missing: add its mean under the target, over all arms, in every round"
+    if _is(found, (0.6 + 0.54 + 0.6) / 3 + (0.6 / 0.5 - 0.4 / 0.2 + 0.7 / 0.25) / 3):
+        return "the weight is one over the propensity; it must also hold the target's probability of the logged arm"
+    if _is(found, (0.6 + 0.54 + 0.6) / 3 + (0.4 * 0.4 - 0.5 * 0.54 + 2 * 0.4) / 3):
+        return "the reward is compared with the model's word on all arms; compare it with the guess for the logged arm"
+    return wrong
+
+
+def _check_best_log(answer):
+    target, means = np.array([0.2, 0.2, 0.6]), np.array([0.04, 0.25, 0.81])
+    # minimal sum pi^2 p / mu: mu in proportion to pi sqrt(p), here to .04, .10, .54
+    found = answer(target.copy(), means.copy())
+    wrong = differs(found, np.array([0.04, 0.10, 0.54]) / 0.68, "the log's probabilities")
+    if wrong is None:
+        return None
+    if _is(found, target):
+        return "this is the target itself: a log can be better than playing what it judges, with more of what pays more"
+    if _is(found, _law(target * means)):
+        return "in proportion to pi p would be right if an arm always paid p; a 0/1 reward has E[r^2] = p, not p^2"
+    if _is(found, _law(target * np.sqrt(means * (1 - means)))):
+        return "this uses the variance of a reward: best for DR with an exact model; the variance of IPS holds E[r^2]"
+    given = np.asarray(found, dtype=np.float64)
+    if given.shape == (3,) and abs(given.sum() - 1) > 1e-6:
+        return f"your probabilities sum to {given.sum():.4g}: divide by their sum"
+    return wrong
+
+
+def _law(values):
+    return values / values.sum()
+
+
+def _is(found, typical) -> bool:
+    return differs(found, typical, "") is None
+
+
+EXERCISES = {
+    "05.1": Exercise(
+        check=_check_index,
+        solution=ucb1_index,
+        hints=(
+            "an index is a mean plus a bonus, computed for all arms at once",
+            "the bonus is sqrt(2 ln n / n_a), where n is the sum of all counts",
+            "sums / counts + np.sqrt(2 * np.log(counts.sum()) / counts)",
+        ),
+        praise="a bonus that shrinks with an arm's own count and grows, slowly, with all rounds",
+    ),
+    "05.2": Exercise(
+        check=_check_doubly_robust,
+        solution=doubly_robust,
+        hints=(
+            "two parts in every round: what the model says of the target, and a weighted correction",
+            "`model[np.arange(len(arms)), arms]` is the guess for the logged arm of each round",
+            "np.mean(np.sum(target * model, axis=1) + weights * (rewards - the guess for the logged arm))",
+        ),
+        praise="the model speaks for all arms, the log corrects it where it looked",
+    ),
+    "05.3": Exercise(
+        check=_check_best_log,
+        solution=best_log,
+        hints=(
+            "the mean is the same for every log, so minimise the second moment of w r, a sum over arms",
+            "minimise the sum of pi^2 p / mu under sum mu = 1: with a Lagrange multiplier, arm by arm",
+            "mu^2 is in proportion to pi^2 p",
+        ),
+        praise="the best log pulls an arm in proportion to pi times the root of E[r^2], not as the target would",
+    ),
+}
