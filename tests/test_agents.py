@@ -269,7 +269,7 @@ def in_box(space):
         (lambda: learn_two_states(gamma=1), "gamma is 1"),
         (lambda: learn_two_states(steps=None), "give steps or episodes"),
         (lambda: learn_two_states(steps=0), "steps is 0"),
-        (lambda: learn_two_states(rng=3), "rng is int: it must be a numpy.random.Generator"),
+        (lambda: learn_two_states(rng=3), "rng is 3: it must be a generator"),
         (lambda: learn_two_states(epsilon=1.2), "epsilon is 1.2"),
         (lambda: learn_two_states(learning_rate=0), r"learning rate of visit 1 is 0.*in \(0, 1\]"),
         (lambda: learn_two_states(learning_rate=lambda n: n), "learning rate of visit 2 is 2"),

@@ -69,17 +69,26 @@ def test_before_the_first_sweep_and_at_the_goal_there_is_no_backup(seen):
     before = backups.render(seen, 0, 2)
     assert "Every value begins at 0." in words(before) and "<polyline" not in before.svg
     goal = backups.render(seen, 5, seen.cells.index((0, 3)))
-    assert "worth 0.00." in goal.sentence and any("no backup" in word for word in words(goal))
+    assert "worth 0.00, because the reward" in goal.sentence and any("no backup" in word for word in words(goal))
 
 
 def test_the_sentence_is_computed_from_the_trace(seen):
     said = backups.render(seen, 3, seen.cells.index((0, 2))).sentence
     change = np.abs(seen.values[3] - seen.values[2]).max()
     assert "3 sweeps at gamma 0.9, slip 0.2 the cell in row 1, column 3 is worth 0.87" in said
-    assert f"chose right; the last sweep changed 9 of 9 values by more than .005, the most by {change:.2f}" in said
-    assert f"no value is further than {9 * change:.2f} from its limit" in said
+    assert said.endswith(f"the last sweep changed 9 of 9 values by more than .005, the most by {change:.2f}.")
+
+
+def test_the_bound_is_told_as_soon_as_it_says_something(seen):
     exact = slippery_grid(0.9).mdp.policy_iteration().values
-    assert np.abs(seen.values[3] - exact).max() <= 9 * change
+    told = []
+    for sweep in range(1, 31):
+        bound = 9 * np.abs(seen.values[sweep] - seen.values[sweep - 1]).max()
+        said = backups.render(seen, sweep, 0).sentence
+        told.append(f"no value is further than {bound:.2f} from its limit" in said)
+        assert told[-1] == ("further" in said) == (bound <= np.ptp(seen.values))
+        assert np.abs(seen.values[sweep] - exact).max() <= bound
+    assert not told[2] and told[-1]
 
 
 def test_higher_values_are_bluer_and_lower_ones_redder():

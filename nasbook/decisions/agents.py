@@ -16,15 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.decisions import checks, updates
 from nasbook.decisions.mdps import MDP, best_actions
-from nasbook.decisions.updates import (
-    epsilon_greedy,
-    expected_sarsa_target,
-    q_learning_target,
-    sarsa_target,
-    updated,
-)
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
@@ -73,7 +66,7 @@ def q_learning(
     """
 
     def target(step: _Step, values: list[float], allowed: list[int]) -> float:
-        return q_learning_target(step.reward, gamma, [values[a] for a in allowed], step.terminated)
+        return updates.q_learning_target(step.reward, gamma, [values[a] for a in allowed], step.terminated)
 
     return _learn(_Walk(env, rng, steps, episodes), target, gamma, learning_rate, epsilon, behaviour)
 
@@ -92,7 +85,7 @@ def sarsa(
 
     def target(step: _Step, values: list[float], allowed: list[int]) -> float:
         taken = 0.0 if step.next_action is None else values[step.next_action]
-        return sarsa_target(step.reward, gamma, taken, step.terminated)
+        return updates.sarsa_target(step.reward, gamma, taken, step.terminated)
 
     return _learn(_Walk(env, rng, steps, episodes), target, gamma, learning_rate, epsilon, None, ahead=True)
 
@@ -115,7 +108,8 @@ def expected_sarsa(
 
     def target(step: _Step, values: list[float], allowed: list[int]) -> float:
         following = [values[a] for a in allowed]
-        return expected_sarsa_target(step.reward, gamma, following, epsilon_greedy(following, epsilon), step.terminated)
+        chances = updates.epsilon_greedy(following, epsilon)
+        return updates.expected_sarsa_target(step.reward, gamma, following, chances, step.terminated)
 
     return _learn(_Walk(env, rng, steps, episodes), target, gamma, learning_rate, epsilon, behaviour)
 
@@ -169,13 +163,11 @@ class _Walk:
     """One run through an environment: checks it, seeds it from ``rng``, keeps masks and returns."""
 
     def __init__(self, env: gymnasium.Env, rng: np.random.Generator, steps: int | None, episodes: int | None):
-        if not isinstance(rng, np.random.Generator):
-            raise NasbookError(f"rng is {type(rng).__name__}: it must be a numpy.random.Generator")
         if steps is None and episodes is None:
             raise NasbookError("give steps or episodes, so that the learning ends")
         self._limit = None if steps is None else checks.whole(steps, "steps", 1)
         self._episodes = None if episodes is None else checks.whole(episodes, "episodes", 1)
-        self._env, self._rng = env, rng
+        self._env, self._rng = env, checks.generator(rng)
         self._spaces = _discrete(env, "observation"), _discrete(env, "action")
         self.sizes = int(self._spaces[0].n), int(self._spaces[1].n)
         _small_enough(self.sizes[0] * self.sizes[1])
@@ -234,7 +226,7 @@ class _Walk:
 def _learn(walk, target, gamma, learning_rate, epsilon, behaviour, ahead: bool = False) -> Learned:
     """The loop of the three model-free agents: they differ in the target, and in when the next action is chosen."""
     checks.discount(gamma)
-    rate = learning_rate if callable(learning_rate) else _constant(learning_rate)
+    constant = None if callable(learning_rate) else checks.number(learning_rate, "learning_rate")
     n_states, n_actions = walk.sizes
     # Lists: reading one number of an array takes longer than a whole update.
     q = [[0.0] * n_actions for _ in range(n_states)]
@@ -242,11 +234,11 @@ def _learn(walk, target, gamma, learning_rate, epsilon, behaviour, ahead: bool =
     for step in walk.steps(_chooser(walk, q, epsilon, behaviour), ahead):
         state, action = step.state, step.action
         visits[state][action] += 1
-        now = rate(visits[state][action])
+        now = learning_rate(visits[state][action]) if constant is None else constant
         if not 0 < now <= 1:
             raise NasbookError(f"the learning rate of visit {visits[state][action]} is {now}: it must lie in (0, 1]")
         goal = target(step, q[step.next_state], walk.allowed[step.next_state])
-        q[state][action] = updated(q[state][action], goal, now)
+        q[state][action] = updates.updated(q[state][action], goal, now)
     return walk.learned(np.array(q), np.array(visits))
 
 
@@ -264,7 +256,7 @@ def _chooser(walk: _Walk, q: list[list[float]], epsilon: float, behaviour) -> Ca
     def choose(state: int) -> int:
         actions = allowed[state]
         if given is None:
-            chances = epsilon_greedy([q[state][a] for a in actions], epsilon)
+            chances = updates.epsilon_greedy([q[state][a] for a in actions], epsilon)
         else:
             chances = [given[state][a] for a in actions]
             if not any(chances):
@@ -277,11 +269,6 @@ def _chooser(walk: _Walk, q: list[list[float]], epsilon: float, behaviour) -> Ca
         return max(zip(chances, actions))[1]  # rounding left a crumb
 
     return choose
-
-
-def _constant(learning_rate: float) -> Callable[[int], float]:
-    value = checks.number(learning_rate, "learning_rate")
-    return lambda visits: value
 
 
 def _discrete(env: gymnasium.Env, what: str):

@@ -17,11 +17,12 @@ from nasbook.drawing import style, svg
 from nasbook.drawing.picture import Picture
 from nasbook.drawing.shell import Frame, Shell, choice, slider, steps
 
-WIDTH, HEIGHT = 900, 400
+WIDTH, HEIGHT = 900, 410
 TOP, LEFT, MAP_WIDTH, MAP_HEIGHT, PANEL = 46, 12, 440, 340, 476
 UP, DOWN, WALL, CLIFF = (0, 114, 178), (213, 94, 0), "#4D4D4D", "#FBE3D3"
 MOVES = {"up": (0, -1), "right": (1, 0), "down": (0, 1), "left": (-1, 0)}
 WORDS = {"S": "start", "G": "goal", "T": "trap", "C": "cliff"}
+ENTERING = "A cell that ends the episode is worth 0: its reward is paid on entering."
 LINES = (("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", ":", "^"))
 
 
@@ -78,16 +79,20 @@ def render(seen: Trace, sweep: int, state: int) -> Frame:
     if sweep and not terminal[state]:
         parts += _panel(seen, sweep, state, q[state], best[state])
     else:
-        why = "Every value begins at 0." if not sweep else "The episode ends here: worth 0, no backup."
+        why = "Every value begins at 0." if not sweep else "The episode ends here: no backup."
         parts.append(svg.text(PANEL, TOP + 20, why, 13))
     row, column = seen.cells[state]
     said = f"After {title} the cell in row {row + 1}, column {column + 1} is worth {_number(values[state])}"
+    if terminal[state]:
+        said += ", because the reward of a cell that ends the episode is paid on entering it"
     if sweep and not terminal[state]:
         change = np.abs(values - seen.values[sweep - 1])[~terminal]
         moved = f"the last sweep changed {(change > 0.005).sum()} of {change.size} values by more than .005"
         bound = change.max() * seen.gamma / (1 - seen.gamma)
         said += f" and its backup chose {list(MOVES)[best[state]]}; {moved}"
-        said += f", the most by {_number(change.max())}, so no value is further than {_number(bound)} from its limit"
+        said += f", the most by {_number(change.max())}"
+        if bound <= np.ptp(seen.values):
+            said += f", so no value is further than {_number(bound)} from its limit"
     return Frame(svg.page(WIDTH, HEIGHT, f"{said}.", parts), f"{said}.")
 
 
@@ -171,6 +176,7 @@ def _map(seen: Trace, values: np.ndarray, best, terminal: np.ndarray, chosen: in
             centre, reach = (x + side / 2, y + side * 0.82), side * 0.12
             tail, tip = ((centre[0] + s * right * reach, centre[1] + s * down * reach) for s in (-1, 1))
             parts.append(svg.arrow(*tail, *tip, width=2))
+    parts.append(svg.text(LEFT, TOP + side * rows + 17, ENTERING, 11))
     row, column = seen.cells[chosen]
     inner = side - 3
     ring = f"M{LEFT + side * column + 1.5:.1f} {TOP + side * row + 1.5:.1f}h{inner:.1f}v{inner:.1f}h{-inner:.1f}z"

@@ -1,4 +1,4 @@
-"""Exercises of notebook 03, Markov decision processes: a backup, policy iteration, the bias of a maximum."""
+"""Exercises of chapter 03, Markov decision processes: a backup, policy iteration, the bias of a maximum."""
 
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ def _check_backup(answer: Callable) -> str | None:
         (21.3, 13.86): "gamma is missing: what comes after this step is worth gamma times as much",
         (19.018, 10.746): "this is the mean over the actions, the value of acting at random: take the largest",
         (17.866, 9.018): "this is the smallest over the actions: take the largest",
+        (20.17, 17.866): "this is the largest over the states, a number for each action: take it over the actions",
+        (15.17, 21.474): "the reward is paid for the state one is in, not for the one that follows",
+        (14.67, 20.574): "gamma times the mean of reward and value after the step: the reward is paid now, in s",
+        (19.17, 12.474): "gamma multiplies the reward too: this step's reward is not discounted",
         (18.712, 12.474): "the probabilities are read from the wrong side: transitions[a, s] is the row that leaves s",
     }
     if wrong is not None:
@@ -62,17 +66,31 @@ def _check_policy_iteration(answer: Callable) -> str | None:
     if not isinstance(got, tuple | list) or len(got) != 2:
         return "wanted are two things: the values (S,) and the policy (S,)"
     values, policy = got
-    wrong = differs(policy, (0, 1), "the policy of the two states") or differs(
-        values, (66.9117647059, 59.5588235294), "the value of the two states", 1e-5
-    )
-    if wrong is None:
-        return _against_every_policy(answer)
+    if differs(values, (0, 1), "") is None:
+        return "the two stand in the wrong order: first the values, then the policy"
+    best = np.array([66.9117647059, 59.5588235294])
+    if wrong := differs(values, best, "the value of the two states", 1e-5):
+        return _why_values(values) or wrong
+    return _earns_less(TRANSITIONS, REWARDS, 0.9, policy, best) or _against_every_policy(answer)
+
+
+def _why_values(values) -> str | None:
     typical = {
         (45.1219512195, 32.9268292683): "these are the values of a0 everywhere: the policy was evaluated, not improved",
         (10, 0): "this is one sweep: evaluation means the values of acting by the policy for ever",
         (14.5, 8.1): "this is a sweep or two: evaluation means the values of acting by the policy for ever",
+        (31.3559322034, 22.8813559322): "this is the worst of the four policies: take the action with the largest Q, "
+        "where transitions[a, s] is the row that leaves s",
     }
-    return _explained(values, typical) or wrong
+    for policy in product(range(2), repeat=2):
+        followed = TRANSITIONS[policy, (0, 1)]  # (A, S, S) -> (S, S)
+        for matrix, paid, why in (
+            (followed, REWARDS, f"these are the values of the policy {policy}, and a better one is left: improve on"),
+            (followed.T, REWARDS, "the matrix P is transposed: its row s is transitions[policy[s], s]"),
+            (followed, followed @ REWARDS, "the reward is paid for the state one is in, not for the next"),
+        ):
+            typical.setdefault(tuple(np.linalg.inv(np.eye(2) - 0.9 * matrix) @ paid), why)
+    return _explained(values, typical)
 
 
 def _against_every_policy(answer: Callable) -> str | None:
@@ -80,12 +98,9 @@ def _against_every_policy(answer: Callable) -> str | None:
     rng = np.random.default_rng(54)  # a model on which one improvement, or two, are not enough
     transitions, rewards = rng.dirichlet(np.full(5, 0.3), size=(3, 5)), rng.normal(size=5)
     for gamma in (0.5, 0.95):
-        every = []
-        for policy in product(range(3), repeat=5):
-            rows = np.array([transitions[action, state] for state, action in enumerate(policy)])
-            every.append(np.linalg.inv(np.eye(5) - gamma * rows) @ rewards)
-        values = answer(transitions, rewards, gamma)[0]
-        best = np.max(every, axis=0)
+        every = [_followed(transitions, rewards, gamma, policy) for policy in product(range(3), repeat=5)]
+        values, policy = answer(transitions, rewards, gamma)
+        best = np.max(every, axis=0)  # (243, S) -> (S,)
         if np.shape(values) == best.shape and (best - values > 1e-6).any():
             return (
                 "right for the two states, but with 3 actions and 5 states a better policy is left: "
@@ -93,7 +108,30 @@ def _against_every_policy(answer: Callable) -> str | None:
             )
         if wrong := differs(values, best, "the value with 3 actions and 5 states", 1e-5):
             return wrong
+        if wrong := _earns_less(transitions, rewards, gamma, policy, best):
+            return wrong
     return None
+
+
+def _earns_less(transitions: np.ndarray, rewards: np.ndarray, gamma: float, policy, best: np.ndarray) -> str | None:
+    """What is wrong with ``policy``, returned with the right values ``best`` (S,); None if it earns these."""
+    if wrong := differs(policy, best, "the policy", np.inf):
+        return wrong
+    actions = np.asarray(policy, dtype=np.float64)
+    if not np.isin(actions, range(len(transitions))).all():
+        return f"the policy holds an action for each state, 0 to {len(transitions) - 1}; yours is {actions.tolist()}"
+    short = (best - _followed(transitions, rewards, gamma, actions.astype(int))).max()
+    if short > 1e-6:
+        return (
+            f"your values are the best, but the policy that you return earns up to {short:.3g} less: "
+            "return the actions of the last improvement"
+        )
+    return None
+
+
+def _followed(transitions: np.ndarray, rewards: np.ndarray, gamma: float, policy) -> np.ndarray:
+    rows = np.array([transitions[action, state] for state, action in enumerate(policy)])  # (A, S, S) -> (S, S)
+    return np.linalg.inv(np.eye(len(rewards)) - gamma * rows) @ rewards
 
 
 def _check_best_of_noisy(answer: Callable) -> str | None:
@@ -108,7 +146,7 @@ def _check_best_of_noisy(answer: Callable) -> str | None:
         if (
             wrong := differs(chosen, 0.7 + 0.5 * expected, f"the winner of {arms} on its own scores", margin)
         ) is not None:
-            return _why_chosen(chosen, wrong)
+            return _why_chosen(chosen, fresh, 0.7 + 0.5 * expected, margin) or wrong
         if (wrong := differs(fresh, 0.7, f"the winner of {arms} on fresh scores", margin)) is not None:
             return _why_fresh(fresh, chosen, margin, wrong)
     spread = np.array([0.0, 3.0])
@@ -117,10 +155,15 @@ def _check_best_of_noisy(answer: Callable) -> str | None:
     return differs(fresh, 3 * 0.983053, "the winner of means 0 and 3 on fresh scores", 5 * 1.1 / draws**0.5)
 
 
-def _why_chosen(chosen: float, wrong: str) -> str:
-    if np.ndim(chosen) == 0 and abs(chosen - 0.7) < 0.02:
-        return "you take the largest of the mean scores: take the largest in each draw, and then the mean"
-    return wrong
+def _why_chosen(chosen: float, fresh: float, biased: float, margin: float) -> str | None:
+    if differs(chosen, 0.7, "", margin) is None and differs(fresh, biased, "", margin) is None:
+        return "the two stand in the wrong order: first the score that chose the winner, then the fresh one"
+    if differs(chosen, 0.7, "", np.inf) is None and chosen < 0.7 + margin:
+        return (
+            "your first number is no higher than the true mean: give each candidate noise of its own, "
+            "take the largest in each draw, and only then the mean"
+        )
+    return None
 
 
 def _why_fresh(fresh: float, chosen: float, margin: float, wrong: str) -> str:
@@ -154,7 +197,7 @@ EXERCISES = {
             "`transitions[policy, np.arange(S)]` is the policy's matrix P; its values solve (I - gamma P) V = r.",
             "Improve by the argmax over actions of r + gamma P_a V, and stop when the policy stays the same.",
         ),
-        "243 policies were tried, and yours found the best of them in a few linear systems",
+        "each of 243 policies was tried, and none earns more than yours; your values are what it earns",
     ),
     "03.3": Exercise(
         _check_best_of_noisy,

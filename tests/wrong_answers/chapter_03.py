@@ -1,14 +1,20 @@
-"""Typical mistakes in the exercises of notebook 03, and what the book says about each."""
+"""Typical mistakes in the exercises of chapter 03, and what the book says about each."""
 
 import numpy as np
+
+from nasbook.exercises import chapter_03
 
 
 def no_discount(transitions, rewards, gamma, values):
     return (rewards + transitions @ values).max(axis=0)
 
 
-def mean_over_actions(transitions, rewards, gamma, values):
-    return (rewards + gamma * transitions @ values).mean(axis=0)
+def largest_over_states(transitions, rewards, gamma, values):
+    return (rewards + gamma * transitions @ values).max(axis=1)
+
+
+def paid_on_arrival(transitions, rewards, gamma, values):
+    return (transitions @ (rewards + gamma * values)).max(axis=0)
 
 
 def columns_for_rows(transitions, rewards, gamma, values):
@@ -20,14 +26,20 @@ def never_improves(transitions, rewards, gamma):
     return values, (rewards + gamma * transitions @ values).argmax(axis=0)
 
 
-def one_sweep_each(transitions, rewards, gamma):
-    return rewards, (rewards + gamma * transitions @ rewards).argmax(axis=0)
+def transposed(transitions, rewards, gamma):
+    policy = np.array([0, 1])
+    followed = transitions[policy, np.arange(2)]
+    return np.linalg.solve(np.eye(2) - gamma * followed.T, rewards), policy
 
 
 def improves_once(transitions, rewards, gamma):
     _, policy = never_improves(transitions, rewards, gamma)
     followed = transitions[policy, np.arange(len(rewards))]
     return np.linalg.solve(np.eye(len(rewards)) - gamma * followed, rewards), policy
+
+
+def returns_the_first_policy(transitions, rewards, gamma):
+    return chapter_03.policy_iteration(transitions, rewards, gamma)[0], np.zeros(len(rewards), dtype=int)
 
 
 def one_set_of_scores(means, noise, draws, rng):
@@ -45,20 +57,27 @@ def winner_of_the_means(means, noise, draws, rng):
     return first.mean(axis=0).max(), second.mean(axis=0)[first.mean(axis=0).argmax()]
 
 
+def swapped(means, noise, draws, rng):
+    return chapter_03.best_of_noisy(means, noise, draws, rng)[::-1]
+
+
 WRONG = {
     "03.1": [
         (no_discount, "gamma is missing"),
-        (mean_over_actions, "the mean over the actions"),
+        (largest_over_states, "a number for each action"),
+        (paid_on_arrival, "not for the one that follows"),
         (columns_for_rows, "from the wrong side"),
     ],
     "03.2": [
         (never_improves, "was evaluated, not improved"),
-        (one_sweep_each, "this is one sweep"),
+        (transposed, "the matrix P is transposed"),
         (improves_once, "a better policy is left"),
+        (returns_the_first_policy, "the policy that you return earns up to"),
     ],
     "03.3": [
         (one_set_of_scores, "draw a second, independent set"),
         (two_winners, "chooses its own winner"),
-        (winner_of_the_means, "take the largest in each draw"),
+        (winner_of_the_means, "no higher than the true mean"),
+        (swapped, "in the wrong order"),
     ],
 }
