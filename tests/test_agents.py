@@ -4,44 +4,16 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from small_worlds import LEARNERS, Line, rng
 
 from nasbook import NasbookError
 from nasbook.decisions import agents, cliff_walking, examples, expected_sarsa, model_based, q_learning, sarsa
 from nasbook.decisions.architectures import ArchitectureEnv
 from nasbook.decisions.updates import epsilon_greedy, expected_sarsa_target, q_learning_target, sarsa_target, updated
 
-LEARNERS = (q_learning, sarsa, expected_sarsa, model_based)
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
-
 
 def slowing(visits):
     return visits**-0.7
-
-
-class Line(gymnasium.Env):
-    """Two steps to the right: 1 on the way, 1 at the end; ``end`` says whether that is a termination."""
-
-    def __init__(self, end="terminated", mask=None, first=0, reward=1.0):
-        self.observation_space, self.action_space = spaces.Discrete(3, start=first), spaces.Discrete(3, start=first)
-        self.end, self.mask, self.first, self.reward, self.taken = end, mask, first, reward, []
-
-    def info(self):
-        return {} if self.mask is None else {"action_mask": np.array(self.mask, dtype=np.int8)}
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.state = 0
-        return self.first, self.info()
-
-    def step(self, action):
-        self.taken.append(int(action))
-        self.state += 1
-        over = self.state == 2
-        ends = (over, False) if self.end == "terminated" else (False, over)
-        return self.state + self.first, self.reward, *ends, self.info()
 
 
 def test_the_single_updates_of_the_book():

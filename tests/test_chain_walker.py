@@ -1,14 +1,17 @@
 """The chain walker: what its frames say, that they are whole and quick, and that every control moves it."""
 
+import re
 import statistics
 import time
 import xml.etree.ElementTree as ElementTree
 
+import ipywidgets
 import numpy as np
 import pytest
 
 from nasbook.decisions import MarkovChain
 from nasbook.drawing import chain_walker
+from nasbook.drawing.layouts import chance
 
 UNIFORMS = np.random.default_rng(0).random(60)
 TWO = np.array([[0.5, 0.5], [0.3, 0.7]])
@@ -51,8 +54,8 @@ def test_the_rate_is_the_slope_of_the_distance():
     ("name", "start", "said"),
     [
         ("two", 0, "Step 12 from S1: the token is in S1"),
-        ("two", 1, "p_t has reached the long run; a step multiplies the distance by 0.2 in the end"),
-        ("a ring of three", 1, "p_t is 0.67 away from the long run; the period is 3, so p_t never settles"),
+        ("two", 1, "p_t has reached the long run; a step multiplies the distance by .2 in the end"),
+        ("a ring of three", 1, "p_t is .67 away from the long run; the period is 3, so p_t never settles"),
         ("two ends that keep", 1, "2 closed classes, so the long run depends on the start"),
     ],
 )
@@ -79,7 +82,10 @@ def test_every_frame_is_whole_readable_and_names_what_it_shows(rows):
                     assert float(node.get("font-size")) >= 11
                     assert 0 <= float(node.get("x")) <= 900 and 10 <= float(node.get("y")) <= chain_walker.HEIGHT - 4
             assert f"t = {step}" in texts(svg) and {*story.states} <= {*texts(svg)}
-            assert sum(text == f"{p:.2f}" for p in {*rows[rows > 0]} for text in texts(svg)) == (rows > 0).sum()
+            labels = [
+                text for part in chain_walker._graph(story, step) for text in re.findall(r">([.\d]+)</text>", part)
+            ]
+            assert sorted(labels) == sorted(chance(p) for p in rows[rows > 0])
 
 
 def test_a_frame_takes_a_few_milliseconds():
@@ -131,3 +137,38 @@ def test_the_same_luck_moves_the_token_when_a_probability_changes(widget):
 def test_without_a_kernel_a_still_and_its_sentence_remain(widget):
     shown = widget._repr_mimebundle_()
     assert shown["image/svg+xml"].startswith("<svg") and shown["text/plain"].startswith("Step 5 from S1")
+
+
+def test_a_chain_that_forgets_at_once_says_so_and_keeps_its_dot(widget):
+    widget.controls["leave_1"].value, widget.controls["leave_2"].value = 0.6, 0.4
+    assert widget.now().sentence.endswith("p_t has reached the long run; the long run is reached after 1 step")
+    assert {"reached after 1 step", "distance of p_t from the long run: below 1e-06"} <= {*texts(widget.now().svg)}
+    alone = chain_walker.prepare(np.array([[1, 0], [1, 0]]), 0, UNIFORMS)
+    assert chain_walker.sentence(alone, 5).endswith("reached from the start")
+
+
+@pytest.mark.parametrize("rows", [TWO, np.array([[0.4, 0.6], [0.4, 0.6]])])
+@pytest.mark.parametrize("step", [0, 1, 40])
+def test_the_curve_and_its_dot_stay_on_the_chart_below_its_floor(rows, step):
+    parts = chain_walker._curve(chain_walker.prepare(rows, 0, UNIFORMS), step)
+    (dot,) = (ElementTree.fromstring(part) for part in parts if part.startswith("<circle"))
+    curve = next(ElementTree.fromstring(part) for part in parts if part.startswith("<polyline"))
+    points = curve.get("points").split(" ")
+    assert len(points) == 61 and points[step] == f"{dot.get('cx')},{dot.get('cy')}"
+    assert max(float(point.split(",")[1]) for point in points) == 364
+
+
+def test_the_dashed_line_runs_beside_the_curve_whose_slope_it_is():
+    lines = [part for part in chain_walker._curve(chain_walker.prepare(TWO, 0, UNIFORMS), 5) if "polyline" in part]
+    curve, _, dashed = (
+        np.array([point.split(",") for point in ElementTree.fromstring(line).get("points").split(" ")], dtype=float)
+        for line in lines
+    )
+    along, aside = curve[5] - curve[0], dashed - curve[0]
+    assert "dasharray" in lines[2]
+    np.testing.assert_allclose((along[0] * aside[:, 1] - along[1] * aside[:, 0]) / np.hypot(*along), -7, atol=0.2)
+
+
+def test_play_stands_beside_the_slider_that_it_moves(widget):
+    play, slider, *_ = widget.children[0].children
+    assert isinstance(play, ipywidgets.Play) and slider is widget.controls["step"]

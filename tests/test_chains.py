@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from printed import printed
 from scipy import stats
 
 from nasbook.decisions import MarkovChain
@@ -15,13 +16,6 @@ from nasbook.errors import NasbookError
 TWO = [[0.5, 0.5], [0.3, 0.7]]
 CYCLE = [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
 RUIN = [[1, 0, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 0, 1]]
-
-
-def printed(values, text):
-    """The values agree with the digits written."""
-    wanted = [float(number) for number in text.split()]
-    digits = [len(number.partition(".")[2]) for number in text.split()]
-    return [round(float(v), d) for v, d in zip(np.ravel(values), digits, strict=True)] == wanted
 
 
 def random_chain(rng, count, ways=0.5):
@@ -238,3 +232,9 @@ def test_bad_input_gets_one_sentence(make, said):
 def test_one_state_is_a_chain():
     chain = MarkovChain([[1]], [2])
     assert chain.stationary() == [1] and chain.value(0.5) == [4] and chain.classes()[0].absorbing
+
+
+def test_a_class_that_is_entered_at_two_states_gets_both_shares():
+    rows = [[0, 0.25, 0.25, 0.5], [0, 0.5, 0.5, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 1]]
+    np.testing.assert_allclose(MarkovChain(rows).stationary(start=0), [0, 0.25, 0.25, 0.5], atol=1e-15)
+    np.testing.assert_allclose(MarkovChain(rows).stationary(start=np.array([1.0, 0, 0, 0])), [0, 0.25, 0.25, 0.5])

@@ -190,3 +190,8 @@ def test_numbers_names_and_indices_come_out_in_one_form():
 def test_a_sequence_of_observations_may_mix_names_and_numbers(values):
     found = checks.indices(values, 2, "observation", ("O1", "O2"))
     assert found.tolist() == [0, 1, 1] and found.dtype == np.int64
+
+
+def test_truth_values_are_no_indices():
+    with pytest.raises(NasbookError):
+        checks.indices(np.array([True, False]), 2, "observation")

@@ -8,6 +8,7 @@ import pytest
 from hmmlearn.hmm import CategoricalHMM
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from printed import printed
 from scipy import stats
 
 from nasbook.decisions import HMM
@@ -21,13 +22,6 @@ SEEN = ["O1", "O1", "O2"]
 @pytest.fixture
 def model():
     return HMM([0.5, 0.5], TWO, HEARD)
-
-
-def printed(values, text):
-    """The values agree with the digits written."""
-    wanted = [float(number) for number in text.split()]
-    digits = [len(number.partition(".")[2]) for number in text.split()]
-    return [round(float(v), d) for v, d in zip(np.ravel(values), digits, strict=True)] == wanted
 
 
 def random_rows(rng, *shape, zeros=0.0):
@@ -290,3 +284,21 @@ def test_bad_input_gets_one_sentence(call, said):
 def test_impossible_sequences_have_likelihood_zero():
     assert NEVER.likelihood([0, 1]) == 0 and NEVER.log_likelihood([0, 1, 0]) == -np.inf
     assert NEVER.forward([0, 1])[-1].tolist() == [0, 0]
+
+
+def test_the_best_path_into_each_last_state_has_the_printed_probability():
+    """The last observation is replaced by one that ``last`` alone shows: all observations weigh half."""
+    prior, moves, heard, seen = [0.5, 0.5], [[0.5, 0.5], [0.3, 0.7]], np.array([[0.75, 0.25], [0.25, 0.75]]), [0, 0, 1]
+    for length, table in ((2, (0.140625, 0.046875)), (3, (0.017578, 0.052734))):
+        for last, wanted in enumerate(table):
+            model = HMM(prior, moves, np.hstack([heard / 2, np.eye(2)[[last, 1 - last]] / 2]))
+            path, log_probability = model.viterbi([*seen[: length - 1], 2])
+            delta = np.exp(log_probability) * 2**length * heard[last, seen[length - 1]]
+            assert path[-1] == last and delta == pytest.approx(wanted, abs=5e-7)
+
+
+def test_fit_that_stops_early_returns_the_model_of_its_last_likelihood():
+    model = HMM([0.5, 0.5], [[0.5, 0.5], [0.3, 0.7]], [[0.75, 0.25], [0.25, 0.75]])
+    seen = model.simulate(40, np.random.default_rng(0))[1]
+    fitted = model.fit(seen, tol=0.01, max_iter=500)
+    assert fitted.fit_history[-1] == pytest.approx(fitted.log_likelihood(seen), abs=1e-9)

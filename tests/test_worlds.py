@@ -157,3 +157,10 @@ def unknown_action(action):
 
 def test_the_drawing_of_the_cliff_is_four_rows_of_twelve():
     assert [len(line) for line in CLIFF] == [12] * 4 and CLIFF[3].count("C") == 10
+
+
+def test_every_episode_has_its_whole_horizon():
+    env = examples.two_state_mdp().to_gymnasium(horizon=3)
+    for _ in range(2):
+        env.reset(seed=0)
+        assert [env.step(0)[3] for _ in range(3)] == [False, False, True]

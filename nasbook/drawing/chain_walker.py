@@ -1,7 +1,7 @@
 """The chain walker: a token on a graph, its visits beside the stationary distribution, and how p_t gets there.
 
 ``prepare`` computes once what the frames of one chain, start and walk share; ``render`` writes a frame as
-SVG text; ``explore`` is the widget of notebook 01.
+SVG text; ``explore`` is the widget of chapter 01.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import ipywidgets
 import numpy as np
 
 from nasbook.drawing import shell, style, svg
+from nasbook.drawing.layouts import chance
 
 WIDTH, HEIGHT = 900, 400
 MIDDLE = (205, 210)
@@ -99,16 +100,31 @@ def sentence(story: Story, step: int) -> str:
     place, begun = story.states[story.path[step]], story.states[story.path[0]]
     parts = [
         f"Step {step} from {begun}: the token is in {place}",
-        f"its share of visits to {story.states[off]} is {story.visits[step, off]:.3f}, "
-        f"in the long run {story.limit[off]:.3f}",
-        f"p_t is {story.distance[step]:.2g} away from the long run" if story.distance[step] >= FLOOR else
+        f"its share of visits to {story.states[off]} is {chance(story.visits[step, off])}, "
+        f"in the long run {chance(story.limit[off])}",
+        f"p_t is {_small(story.distance[step])} away from the long run" if story.distance[step] >= FLOOR else
         "p_t has reached the long run",
     ]  # fmt: skip
     if story.period > 1:
         parts.append(f"the period is {story.period}, so p_t never settles")
     elif story.closed > 1:
         parts.append(f"{story.closed} closed classes, so the long run depends on the start")
-    return f"{'; '.join(parts)}; a step multiplies the distance by {story.rate:.3g} in the end"
+    parts.append(
+        f"a step multiplies the distance by {_small(story.rate)} in the end" if story.rate >= FLOOR else
+        f"the long run is {_reached(story)}"
+    )  # fmt: skip
+    return "; ".join(parts)
+
+
+def _small(value: float) -> str:
+    """Two digits that count, as the book writes them: .67, .0002."""
+    return f"{value:.2g}".removeprefix("0") or "0"
+
+
+def _reached(story: Story) -> str:
+    """When p_t comes closer to the long run than the chart can show; for chains that do so within S steps."""
+    after = int(np.argmax(story.distance < FLOOR))
+    return f"reached after {after} step{'s' * (after != 1)}" if after else "reached from the start"
 
 
 def _graph(story: Story, step: int) -> list[str]:
@@ -126,7 +142,7 @@ def _graph(story: Story, step: int) -> list[str]:
     return [*parts, *(label for _, label in drawn)]
 
 
-def _edge(places: Sequence[tuple[float, float]], begin: int, end: int, chance: float, last: bool) -> tuple[str, str]:
+def _edge(places: Sequence[tuple[float, float]], begin: int, end: int, share: float, last: bool) -> tuple[str, str]:
     """The arrow of one transition and its label."""
     (x1, y1), (x2, y2) = places[begin], places[end]
     if begin == end:
@@ -147,11 +163,11 @@ def _edge(places: Sequence[tuple[float, float]], begin: int, end: int, chance: f
     neck = (tx - 9 * ux, ty - 9 * uy)
     curve = ("C" if len(bends) == 2 else "Q") + " ".join(f"{x:.1f} {y:.1f}" for x, y in [*bends, neck])
     head = [tip, (neck[0] - 5 * uy, neck[1] + 5 * ux), (neck[0] + 5 * uy, neck[1] - 5 * ux)]
-    line = svg.path(f"M{start[0]:.1f} {start[1]:.1f}{curve}", colour, width=(1 + 3 * chance) * (1.5 if last else 1))
-    words = f"{chance:.2f}"
+    line = svg.path(f"M{start[0]:.1f} {start[1]:.1f}{curve}", colour, width=(1 + 3 * share) * (1.5 if last else 1))
     return (
         line + svg.polyline(head, colour, fill=colour),
-        svg.rect(label[0] - 14, label[1] - 8, 28, 15, "white") + svg.text(label[0], label[1] + 4, words, 12, "middle"),
+        svg.rect(label[0] - 14, label[1] - 8, 28, 15, "white")
+        + svg.text(label[0], label[1] + 4, chance(share), 12, "middle"),
     )
 
 
@@ -167,19 +183,19 @@ def _bars(story: Story, step: int) -> list[str]:
     ]
     for mark in (0, 0.5, 1):
         y = bottom - mark * (bottom - top)
-        parts += [svg.line(left, y, right, y), svg.text(left - 6, y + 4, f"{mark:g}", 11, "end")]
+        parts += [svg.line(left, y, right, y), svg.text(left - 6, y + 4, chance(mark), 11, "end")]
     wide = (right - left) / len(story.states)
     for state, name in enumerate(story.states):
         centre = left + (state + 0.5) * wide
         visit, now, limit = (
             bottom - part[state] * (bottom - top) for part in (story.visits[step], story.ahead[step], story.limit)
         )
-        said = f"{name}: visits {story.visits[step, state]:.3f}, long run {story.limit[state]:.3f}"
+        said = f"{name}: visits {chance(story.visits[step, state])}, long run {chance(story.limit[state])}"
         parts += [
             svg.rect(centre - 20, visit, 40, bottom - visit, BAR, said, stroke=style.INK),
             svg.line(centre - 30, limit, centre + 30, limit, LIMIT, width=3.5),
             svg.circle(centre, now, 4, "white", stroke=style.INK, width=1.5),
-            svg.text(centre, bottom + 16, f"{name}: {story.visits[step, state]:.2f}", 12, "middle"),
+            svg.text(centre, bottom + 16, f"{name}: {chance(story.visits[step, state])}", 12, "middle"),
         ]
     return parts
 
@@ -189,32 +205,35 @@ def _curve(story: Story, step: int) -> list[str]:
     last, decades = len(story.path) - 1, round(-log10(FLOOR))
 
     def at(t: float, value: float) -> tuple[float, float]:
-        return left + t / last * (right - left), top - log10(value) / decades * (bottom - top)
+        """Where a distance stands; below ``FLOOR`` it lies on the lower edge."""
+        return left + t / last * (right - left), top - log10(max(value, FLOOR)) / decades * (bottom - top)
 
+    now, falls, said = story.distance[step], story.rate >= FLOOR, f"below {FLOOR:g}"
     parts = [
-        svg.text(left - 30, 230, f"distance of p_t from the long run: {story.distance[step]:.2g}"),
-        svg.text(right, 230, f"dashed: \u00d7 {story.rate:.3g} a step", anchor="end"),
+        svg.text(left - 30, 230, f"distance of p_t from the long run: {_small(now) if now >= FLOOR else said}"),
+        svg.text(right, 230, f"dashed: \u00d7 {_small(story.rate)} a step" if falls else _reached(story), anchor="end"),
         svg.text((left + right) / 2, HEIGHT - 6, "step t", 12, "middle"),
     ]
     for power in range(0, decades + 1, 2):
         _, y = at(0, 10**-power)
-        parts += [svg.line(left, y, right, y), svg.text(left - 6, y + 4, f"{10.0**-power:g}", 11, "end")]
+        parts += [svg.line(left, y, right, y), svg.text(left - 6, y + 4, _small(10.0**-power), 11, "end")]
     for t in (0, last // 2, last):
         parts.append(svg.text(at(t, 1)[0], bottom + 15, str(t), 11, "middle"))
-    begun = story.distance[0]
-    if begun >= FLOOR and story.rate >= FLOOR:
-        reach = min(last, log10(FLOOR / begun) / min(log10(story.rate), -1e-12))
-        ends = [at(0, begun), at(reach, max(begun * story.rate**reach, FLOOR))]
-        parts.append(svg.polyline(ends, style.QUIET, dash="6 4", width=1.5))
-    points = [at(t, value) for t, value in enumerate(story.distance) if value >= FLOOR]
+    points = [at(t, value) for t, value in enumerate(story.distance)]
     parts += [
         svg.polyline(points, "#0072B2", width=2),
-        svg.polyline(points[: step + 1], "#0072B2", width=4),
+        svg.polyline(points[: step + 1], "#0072B2", width=5),
         svg.line(at(step, 1)[0], top - 4, at(step, 1)[0], bottom, style.QUIET, width=1.5),
     ]
-    if story.distance[step] >= FLOOR:
-        parts.append(svg.circle(*at(step, story.distance[step]), 4.5, "#0072B2", stroke=style.INK, width=1))
-    return parts
+    begun = story.distance[0]
+    if falls and begun >= FLOOR:
+        reach = min(last, log10(FLOOR / begun) / min(log10(story.rate), -1e-12))
+        (x1, y1), (x2, y2) = at(0, begun), at(reach, begun * story.rate**reach)
+        # beside the curve, which would hide it wherever one rate rules from the start
+        aside = 7 * (y2 - y1) / hypot(x2 - x1, y2 - y1), 7 * (x1 - x2) / hypot(x2 - x1, y2 - y1)
+        ends = [(x + aside[0], y + aside[1]) for x, y in ((x1, y1), (x2, y2))]
+        parts.append(svg.polyline(ends, LIMIT, dash="6 4", width=1.5))
+    return [*parts, svg.circle(*at(step, now), 4.5, "#0072B2", stroke=style.INK, width=1)]
 
 
 def _places(count: int) -> list[tuple[float, float]]:
@@ -254,13 +273,13 @@ def explore(rng: np.random.Generator, steps: int = 60, walks: int = 5) -> shell.
         return render(story(**values), step)
 
     controls = {
+        "step": shell.steps("step", min(5, steps), 0, steps),
+        "walk": shell.steps("walk", 1, 1, walks),
         "chain": shell.choice("chain", list(CHAINS)),
+        "start": shell.choice("start", _starts(2)),
+        "stay": shell.slider("stay anyway", 0, 0, 0.9),
         "leave_1": shell.slider("S1 to S2", 0.5, 0, 1),
         "leave_2": shell.slider("S2 to S1", 0.3, 0, 1),
-        "stay": shell.slider("stay anyway", 0, 0, 0.9),
-        "start": shell.choice("start", _starts(2)),
-        "walk": shell.steps("walk", 1, 1, walks),
-        "step": shell.steps("step", min(5, steps), 0, steps),
     }
 
     def adapt(change) -> None:
@@ -273,6 +292,8 @@ def explore(rng: np.random.Generator, steps: int = 60, walks: int = 5) -> shell.
     controls["chain"].observe(adapt, names=["value"])
     play = ipywidgets.Play(min=0, max=steps, value=controls["step"].value, interval=250, description="walk")
     ipywidgets.jslink((play, "value"), (controls["step"], "value"))
+    for control in (play, *controls.values()):
+        control.layout.width = "294px"  # three in a row above the frame
     return shell.Shell(frame, controls, HEIGHT, extra=(play,))
 
 

@@ -1,4 +1,4 @@
-"""Exercises of notebook 01, Markov chains."""
+"""Exercises of chapter 01, Markov chains."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ LADDER = np.array([[0.5, 0.5, 0, 0], [0.2, 0.4, 0.4, 0], [0, 0.3, 0.3, 0.4], [0,
 LADDER_LIMIT = np.array([6, 15, 20, 40 / 3]) / (41 + 40 / 3)
 """By detailed balance: 15/6 = .5/.2, 20/15 = .4/.3, (40/3)/20 = .4/.6."""
 
+RIGHT_EIGENVECTOR = "you found the vector with P v = v, which is constant: pi = pi P asks for that of P.T"
+
 
 def distribution_after(transitions: np.ndarray, start: int, steps: int) -> np.ndarray:
     """Distribution (S,) of the state ``steps`` steps after the chain was in ``start``."""
@@ -27,18 +29,20 @@ def distribution_after(transitions: np.ndarray, start: int, steps: int) -> np.nd
 
 
 def check_distribution_after(answer: Callable) -> str | None:
-    given = answer(TWO.copy(), 0, 2)
+    given = answer(TWO.copy(), 1, 2)
     for wrong, said in (
-        ([0.4, 0.36], "p_2 is a column here: row s of transitions says where s leads, so p_t is p_(t-1) @ transitions"),
-        ([0.25, 0.25], "your power is taken entry by entry: a step is a matrix product"),
-        ([0.5, 0.5], "your answer for 2 steps is p_1: one step too few"),
-        ([0.38, 0.62], "your answer for 2 steps is p_3: one step too many"),
+        ([0.6, 0.64], "p_2 is a column here: row s of transitions says where s leads, so p_t is p_(t-1) @ transitions"),
+        ([0.09, 0.49], "your power is taken entry by entry: a step is a matrix product"),
+        ([0.38, 0.62], "you begin in all states alike: p_0 has a 1 at `start` and 0 elsewhere"),
+        ([0.4, 0.6], "you begin in S1 whatever `start` is: p_0 has its 1 at `start`"),
+        ([0.3, 0.7], "your answer for 2 steps is p_1: one step too few"),
+        ([0.372, 0.628], "your answer for 2 steps is p_3: one step too many"),
     ):
         if not differs(given, wrong, "p_2"):
             return said
     return (
-        differs(given, [0.4, 0.6], "p_2 from S1 in the two-state chain")
-        or differs(answer(TWO.copy(), 1, 0), [0, 1], "p_0 from S2 in the two-state chain")
+        differs(given, [0.36, 0.64], "p_2 from S2 in the two-state chain")
+        or differs(answer(TWO.copy(), 0, 0), [1, 0], "p_0 from S1 in the two-state chain")
         or differs(answer(RING.copy(), 0, 200), [0, 0, 1], "p_200 from S1 on a ring of three")
     )
 
@@ -51,9 +55,21 @@ def stationary(transitions: np.ndarray) -> np.ndarray:
 
 
 def check_stationary(answer: Callable) -> str | None:
-    given = answer(TWO.copy())
-    if np.shape(given) == (2,) and not differs(given, [given[0]] * 2, "pi"):
-        return "you found the vector with P v = v, which is constant: pi stands on the left of P, so take P.T"
+    try:
+        given = answer(TWO.copy())
+    except np.linalg.LinAlgError:
+        return "P.T - I is singular, for one of its equations follows from the others: put sum of pi = 1 in its place"
+    for wrong, said in (
+        ([0, 0], "zeros solve pi = pi P, too: add the equation that pi sums to 1"),
+        (
+            [0.5, 0.5],
+            "your pi is uniform, which no chain promises; if it is an eigenvector, it is that of P v = v, which is "
+            "constant: pi stands on the left of P, so take P.T",
+        ),
+        *(([sign * 0.5**0.5] * 2, RIGHT_EIGENVECTOR) for sign in (1, -1)),
+    ):
+        if not differs(given, wrong, "pi"):
+            return said
     if np.shape(given) == (2,) and not differs(np.abs(given), np.array([3, 5]) / np.sqrt(34), "pi"):
         return "the squares of your entries sum to 1: in a distribution the entries themselves do"
     for transitions, right, name in (
@@ -98,6 +114,12 @@ def check_long_run_variance(answer: Callable) -> str | None:
         if not differs(given, wrong, "it"):
             return said
     if wrong := differs(given, right, "the long-run variance of rewards 10 and 0"):
+        if (
+            isinstance(given, float)
+            and np.isfinite(given)
+            and differs(answer(TWO.copy(), np.array([15.0, 5])), given, "it")
+        ):
+            return "it changes when every reward grows by 5, which no variance does: subtract pi @ rewards first"
         return wrong
     swap = answer(SWAP.copy(), np.array([10.0, 0]))
     if wrong := differs(swap, 25 * 0.2 / 1.8, "the long-run variance of a chain that mostly swaps"):

@@ -1,4 +1,4 @@
-"""Exercises of notebook 02, hidden Markov models."""
+"""Exercises of chapter 02, hidden Markov models."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def check_filter_step(answer: Callable) -> str | None:
             return said
     if wrong := differs(given, [0.3375 / 0.475, 0.1375 / 0.475], "the belief after O1"):
         return wrong
+    if wrong := differs(
+        given := answer(belief.copy(), 0, TWO.copy(), np.array([[0.9, 0.1], [0.4, 0.6]])),
+        np.array([0.405, 0.22]) / 0.625,
+        "the belief after O1, which S1 emits with .9 and S2 with .4,",
+    ):
+        if not differs(given, np.array([0.405, 0.055]) / 0.46, "it"):
+            return (
+                "you weigh with a row of emissions, all that one state may emit: "
+                "take the column, how likely each state emits this observation"
+            )
+        return wrong
+    three = answer(belief.copy(), 2, TWO.copy(), np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]]))
+    if wrong := differs(three, np.array([0.045, 0.275]) / 0.32, "the belief after the last of three observations"):
+        return wrong
     certain = answer(np.array([0.0, 1.0]), 1, np.array([[0.9, 0.1], [1.0, 0.0]]), np.array([[0.2, 0.8], [0.5, 0.5]]))
     return differs(certain, [1, 0], "the belief where only S1 can follow")
 
@@ -71,22 +85,22 @@ TURNING = (PRIOR, np.array([[0.6, 0.4], [0.0, 1.0]]), np.array([[0.6, 0.4], [0.4
 
 
 def check_viterbi(answer: Callable) -> str | None:
-    for model, seen in ((WINDING, [0, 1, 0, 1]), (TURNING, [0, 0, 1, 0, 1, 0]), ((PRIOR, TWO, HEARD), [0, 0, 1])):
-        given = answer(*(part.copy() for part in model), list(seen))
-        paths = {path: _along(model, path, seen) for path in product(range(len(model[0])), repeat=len(seen))}
-        right = max(paths, key=paths.__getitem__)
-        wrong = differs(given, right, f"the path for {seen}")
-        if wrong is None:
-            continue
-        if np.shape(given) == (len(seen),):
-            shares = _each_alone(paths, len(model[0]))
-            if np.array_equal(given, shares.argmax(axis=1)):
-                return "each of your states is the most probable on its own; asked is the path that is it as a whole"
-            if np.array_equal(given, _forward_only(model, seen)):
-                return (
-                    "you keep the best last state at every step: remember where it came from and walk back at the end"
-                )
-        return wrong
+    cases = ((WINDING, [0, 1, 0, 1]), (TURNING, [0, 0, 1, 0, 1, 0]), ((PRIOR, TWO, HEARD), [0, 0, 1]))
+    given = [answer(*(part.copy() for part in model), list(seen)) for model, seen in cases]
+    best = [_best(*case) for case in cases]
+    wrong = [differs(one, right, f"the path for {seen}") for one, right, (_, seen) in zip(given, best, cases)]
+    if any(wrong):
+        if all(isinstance(one, tuple) and len(one) == 2 and np.shape(one[0]) for one in given):
+            return "you return two things, it seems the path and its probability: asked is the path alone"
+        for mistaken, said in (
+            (_each_alone, "each state is the most probable on its own; asked is the path that is it as a whole"),
+            (_forward_only, "you keep the best last state at every step: note its origin and walk back at the end"),
+            (_greedy, "you choose each state after the one before, for good: keep the best way to each of them"),
+            (lambda *case: _best(*case)[::-1], "your path runs backwards: turn it round"),
+        ):
+            if all(np.array_equal(one, mistaken(*case)) for one, case in zip(given, cases)):
+                return said
+        return next(filter(None, wrong))
     # rows alike: each state is chosen alone, by row * emission, however long the sequence
     rows = np.array([[0.4, 0.6], [0.4, 0.6]])
     seen = [0, 1, 1, 0] * 750
@@ -104,12 +118,22 @@ def _along(model: tuple, path: Sequence[int], seen: Sequence[int]) -> float:
     return float(chance)
 
 
-def _each_alone(paths: dict[tuple[int, ...], float], states: int) -> np.ndarray:
-    """Sums over all paths through each state at each time, (T, S)."""
-    shares = np.zeros((len(next(iter(paths))), states))
-    for path, chance in paths.items():
+def _paths(model: tuple, seen: Sequence[int]) -> dict[tuple[int, ...], float]:
+    """Every path with its probability."""
+    return {path: _along(model, path, seen) for path in product(range(len(model[0])), repeat=len(seen))}
+
+
+def _best(model: tuple, seen: Sequence[int]) -> tuple[int, ...]:
+    paths = _paths(model, seen)
+    return max(paths, key=paths.__getitem__)
+
+
+def _each_alone(model: tuple, seen: Sequence[int]) -> np.ndarray:
+    """The state of the largest sum over all paths through it, at each time, (T,)."""
+    shares = np.zeros((len(seen), len(model[0])))
+    for path, chance in _paths(model, seen).items():
         shares[range(len(path)), path] += chance
-    return shares
+    return shares.argmax(axis=1)
 
 
 def _forward_only(model: tuple, seen: Sequence[int]) -> np.ndarray:
@@ -120,6 +144,15 @@ def _forward_only(model: tuple, seen: Sequence[int]) -> np.ndarray:
         states.append(int(best.argmax()))
         if observation is not None:
             best = (best[:, None] * transitions).max(axis=0) * emissions[:, observation]
+    return np.array(states)
+
+
+def _greedy(model: tuple, seen: Sequence[int]) -> np.ndarray:
+    """At each time the best state after the one chosen before, (T,)."""
+    prior, transitions, emissions = model
+    states = [int((prior * emissions[:, seen[0]]).argmax())]
+    for observation in seen[1:]:
+        states.append(int((transitions[states[-1]] * emissions[:, observation]).argmax()))
     return np.array(states)
 
 
@@ -158,7 +191,7 @@ def check_em_step(answer: Callable) -> str | None:
         with_last = moved / emitted.sum(axis=1, keepdims=True)
         if not differs(given[1], with_last, "it"):
             return "your rows of transitions sum to less than 1: nothing follows the last state, so do not divide by it"
-        return wrong
+        return _undivided(given, one, names) or wrong
     several = _counted(SEQUENCES)
     given = answer(PRIOR.copy(), TWO.copy(), HEARD.copy(), [list(one) for one in SEQUENCES])
     wrong = _first_wrong(given, _shared(several), names, "two sequences")
@@ -169,8 +202,22 @@ def check_em_step(answer: Callable) -> str | None:
         joined = _shared(_counted([[one for seen in SEQUENCES for one in seen]]))
         if not _first_wrong(given, joined, names, ""):
             return "you glue the sequences together: no transition leads from the end of one to the start of the next"
-        return wrong
+        heavy = [[total * part for part in parts] for parts, total in zip(several, map(_likelihood, SEQUENCES))]
+        if not _first_wrong(given, _shared(heavy), names, ""):
+            return "a likely sequence weighs more in your sums: divide its counts by its own likelihood L first"
+        return _undivided(given, several, names) or wrong
     return None
+
+
+def _undivided(given: Sequence, counted: list[list[np.ndarray]], names: Sequence[str]) -> str | None:
+    for part, sums, name in zip(given, (np.sum(parts, axis=0) for parts in zip(*counted)), names):
+        if abs(sums.sum(axis=-1) - 1).max() > 1e-6 and not differs(part, sums, name):
+            return f"{name}: these are the expected counts themselves: divide each row by its own sum"
+    return None
+
+
+def _likelihood(seen: Sequence[int]) -> float:
+    return sum(_paths((PRIOR, TWO, HEARD), seen).values())
 
 
 def _first_wrong(given: Sequence, right: Sequence, names: Sequence[str], seen: str) -> str | None:
@@ -183,7 +230,7 @@ def _counted(sequences: Sequence[Sequence[int]]) -> list[list[np.ndarray]]:
     result = []
     for seen in sequences:
         begun, moved, emitted = np.zeros(2), np.zeros((2, 2)), np.zeros((2, 2))
-        paths = {path: _along((PRIOR, TWO, HEARD), path, seen) for path in product(range(2), repeat=len(seen))}
+        paths = _paths((PRIOR, TWO, HEARD), seen)
         for path, chance in paths.items():
             share = chance / sum(paths.values())
             begun[path[0]] += share

@@ -1,4 +1,4 @@
-"""Typical wrong answers to the exercises of notebook 01, each with a phrase of its own diagnosis."""
+"""Typical wrong answers to the exercises of chapter 01, each with a phrase of its own diagnosis."""
 
 import numpy as np
 
@@ -17,6 +17,10 @@ def one_too_many(transitions, start, steps):
     return np.linalg.matrix_power(transitions, steps + 1)[start]
 
 
+def uniform_start(transitions, start, steps):
+    return np.full(len(transitions), 1 / len(transitions)) @ np.linalg.matrix_power(transitions, steps)
+
+
 def right_eigenvector(transitions):
     values, vectors = np.linalg.eig(transitions)
     vector = vectors[:, np.argmin(abs(values - 1))].real
@@ -26,6 +30,10 @@ def right_eigenvector(transitions):
 def of_length_one(transitions):
     values, vectors = np.linalg.eig(transitions.T)
     return abs(vectors[:, np.argmin(abs(values - 1))].real)
+
+
+def zeros(transitions):
+    return np.linalg.lstsq(transitions.T - np.eye(len(transitions)), np.zeros(len(transitions)), rcond=None)[0]
 
 
 def a_high_power(transitions):
@@ -61,11 +69,13 @@ WRONG = {
         (column, "p_2 is a column here"),
         (entry_by_entry, "a step is a matrix product"),
         (one_too_many, "one step too many"),
+        (uniform_start, "you begin in all states alike"),
     ],
     "01.2": [
         (right_eigenvector, "pi stands on the left of P"),
         (of_length_one, "the squares of your entries sum to 1"),
         (a_high_power, "never settles"),
+        (zeros, "add the equation that pi sums to 1"),
     ],
     "01.3": [
         (independent, "neighbouring steps are correlated"),

@@ -1,4 +1,4 @@
-"""Typical wrong answers to the exercises of notebook 02, each with a phrase of its own diagnosis."""
+"""Typical wrong answers to the exercises of chapter 02, each with a phrase of its own diagnosis."""
 
 from itertools import product
 
@@ -17,8 +17,9 @@ def no_prediction(belief, observation, transitions, emissions):
     return joint / joint.sum()
 
 
-def weighed_first(belief, observation, transitions, emissions):
-    return no_prediction(belief, observation, transitions, emissions) @ transitions
+def a_row_of_emissions(belief, observation, transitions, emissions):
+    joint = (belief @ transitions) * emissions[observation]
+    return joint / joint.sum()
 
 
 def columns(belief, observation, transitions, emissions):
@@ -36,6 +37,10 @@ def no_way_back(prior, transitions, emissions, observations):
         best = (best[:, None] * transitions).max(axis=0) * emissions[:, observation]
         path.append(best.argmax())
     return np.array(path)
+
+
+def backwards(prior, transitions, emissions, observations):
+    return HMM(prior, transitions, emissions).viterbi(observations)[0][::-1]
 
 
 def products(prior, transitions, emissions, observations):
@@ -71,21 +76,36 @@ def glued(prior, transitions, emissions, sequences):
     return em_step(prior, transitions, emissions, [[one for seen in sequences for one in seen]])
 
 
+def without_likelihood(prior, transitions, emissions, sequences):
+    total = [np.zeros_like(part) for part in (prior, transitions, emissions)]
+    for seen in sequences:
+        model = HMM(prior, transitions, emissions)
+        alpha, beta = model.forward(seen), model.backward(seen)
+        total[0] += alpha[0] * beta[0]
+        for t, observation in enumerate(seen):
+            total[2][:, observation] += alpha[t] * beta[t]
+            if t:
+                total[1] += np.outer(alpha[t - 1], emissions[:, observation] * beta[t]) * transitions
+    return tuple(part / part.sum(axis=-1, keepdims=True) for part in total)
+
+
 WRONG = {
     "02.1": [
         (not_normalised, "divide by it"),
         (no_prediction, "the state moves before it is heard"),
-        (weighed_first, "you weigh before you predict"),
+        (a_row_of_emissions, "take the column"),
         (columns, "it is belief @ transitions"),
     ],
     "02.2": [
         (each_alone, "asked is the path that is it as a whole"),
         (no_way_back, "walk back at the end"),
         (products, "underflow to 0"),
+        (backwards, "turn it round"),
     ],
     "02.3": [
         (last_in_the_divisor, "nothing follows the last state"),
         (averaged, "sum their counts, then divide"),
         (glued, "from the end of one to the start of the next"),
+        (without_likelihood, "by its own likelihood L"),
     ],
 }
