@@ -53,6 +53,22 @@ def test_bars_and_ticks_stand_where_the_numbers_are():
     assert all(f'x1="{bounds._x(truth):.1f}"' in found for truth in TRUTH)
 
 
+def test_the_range_of_rewards_is_marked_and_a_bar_that_is_cut_gets_an_arrow():
+    truth, names = np.array([0.2, 0.8, 0.5]), ("a", "b", "c")
+    means, halves = np.array([[0.4, 0.1, 0.9]]), np.array([[0.7, 0.9, 0.8]])
+    found = bounds.render(bounds.Game(np.array([], dtype=int), means, halves), truth, names, 0).svg
+    boxes = [
+        (float(x), float(wide)) for x, wide in re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', found)
+    ]
+    spans = {(round(x, 1), round(x + wide, 1)) for x, wide in boxes}
+    assert (bounds._x(0), bounds._x(1)) in spans and "possible rewards, 0 to 1" in found
+    shown = [(-0.3, 1.1), (bounds.LOW, 1.0), (0.1, bounds.HIGH)]
+    for left, right in shown:
+        assert any(span == pytest.approx((bounds._x(left), bounds._x(right)), abs=0.11) for span in spans)
+    tips = [float(x) for x in re.findall(r'<polyline points="([\d.]+),', found)]
+    assert tips == pytest.approx([bounds.LEFT - 10, bounds.RIGHT + 10], abs=0.06)
+
+
 def test_the_sentence_says_what_comes_next_and_what_was_pulled():
     played = game()
     assert "after 0 of 60 rounds" in (said := bounds.render(played, TRUTH, NAMES, 0).sentence)

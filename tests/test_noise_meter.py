@@ -65,7 +65,10 @@ def test_the_sentence_says_what_the_data_hold(story, setting):
     worse = sum(end @ REWARDS < REWARDS.mean() for end in ends)
     curve, winners = story.curves[setting], story.winners[setting]
     variance, square = story.variance[batch, on], story.gradient @ story.gradient
-    expected = [batch, rate, variance, square, worse, 60, 60, 20, curve[:, -1].mean(), 1, sum(winners == 0)]
+    scale = noise_meter.magnification(np.vstack([ends, noise_meter.softmax(rate * story.gradient)]))
+    drawn = [scale] if scale > 1 else []
+    assert ("drawn at true length" in said) is (scale == 1)
+    expected = [batch, rate, variance, square, worse, 60, *drawn, 60, 20, curve[:, -1].mean(), 1, sum(winners == 0)]
     assert numbers == pytest.approx(expected, abs=6e-4)
     assert ("with the baseline" in said) is on
 
@@ -94,13 +97,31 @@ def test_every_frame_is_drawn_in_time_within_its_page_and_legibly(story):
     assert median(seconds) < 0.05
 
 
+def test_arrows_are_drawn_as_long_as_the_triangle_allows_and_say_so(story):
+    for batch, on, rate in SETTINGS:
+        frame = render(story, batch, on, rate)
+        tips = [
+            tuple(map(float, points.split(" ")[0].split(",")))
+            for points, fill in re.findall(r'<polyline points="([^"]+)" fill="(#\w+)" stroke="none"', frame.svg)
+            if fill in (noise_meter.CLOUD, noise_meter.TRUTH)
+        ]
+        places = np.linalg.solve(
+            np.vstack([noise_meter.CORNERS.T, np.ones(3)]), np.vstack([np.transpose(tips), [1] * 61])
+        )
+        assert places.min() > -1e-3, "a tip outside the triangle"
+        (scale,) = re.findall(r"drawn (\d+) times as long", frame.sentence) or ["1"]
+        ends = noise_meter.softmax(rate * np.vstack([story.estimates[batch, on], story.gradient]))
+        np.testing.assert_allclose(places.T, 1 / 3 + int(scale) * (ends - 1 / 3), atol=1e-3)
+        assert scale == "1" or places.min() < 1 / 3 / int(scale), "longer arrows would fit"
+
+
 def test_the_same_generator_tells_the_same_story(story):
     again = prepare(np.random.default_rng(0))
     assert render(again, 4, False, 3.0) == render(story, 4, False, 3.0)
 
 
-def test_the_widget_shows_the_frame_of_its_controls():
-    widget = noise_meter.explore(np.random.default_rng(0))
+def test_the_widget_shows_the_frame_of_its_controls(story):
+    widget = noise_meter.explore(story)
     assert set(widget.controls) == {"batch", "baseline", "learning_rate"}
     before = widget.now().sentence
     for name, value in {"batch": 64, "baseline": True, "learning_rate": 10.0}.items():

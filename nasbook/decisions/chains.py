@@ -38,6 +38,7 @@ class StateClass:
 
     @property
     def absorbing(self) -> bool:
+        """Closed, and of one state."""
         return self.closed and len(self.states) == 1
 
 
@@ -177,7 +178,10 @@ class MarkovChain:
         return np.linalg.solve(np.eye(len(rewards)) - gamma * self.transitions, rewards)
 
     def simulate(self, steps: int, rng: np.random.Generator, start: Start | None = None) -> np.ndarray:
-        """A path of ``steps`` states, (steps,) int64, that begins in ``start``: by default in the first state."""
+        """A path of ``steps`` states, (steps,) int64, that begins in ``start``: by default in the first state.
+
+        Raises NasbookError for fewer than one step, an unknown start, and an ``rng`` that is no generator.
+        """
         begin = self._distribution(0 if start is None else start)
         return walk(self.transitions, begin, checks.generator(rng).random(checks.whole(steps, "steps", least=1)))
 

@@ -123,7 +123,10 @@ class HMM:
         return model
 
     def simulate(self, steps: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """States and observations of ``steps`` points of time, each (steps,) int64."""
+        """States and observations of ``steps`` points of time, each (steps,) int64.
+
+        Raises NasbookError for fewer than one step and for an ``rng`` that is no generator.
+        """
         uniforms = checks.generator(rng).random((2, checks.whole(steps, "steps", least=1)))
         states = walk(self.transitions, self.prior, uniforms[0])
         towers = np.cumsum(self.emissions, axis=1)  # (S, O)

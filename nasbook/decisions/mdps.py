@@ -75,7 +75,10 @@ class MDP:
         return np.broadcast_to(self.rewards[form], self.transitions.shape)  # (S,), (A, S) or (A, S, S) -> (A, S, S)
 
     def q_values(self, values) -> np.ndarray:
-        """(S, A): Q(s, a) = r(s, a) + gamma sum_t P(t | s, a) V(t), where V is ``values`` (S,)."""
+        """(S, A): Q(s, a) = r(s, a) + gamma sum_t P(t | s, a) V(t), where V is ``values`` (S,).
+
+        Raises NasbookError, as ``backup`` and ``greedy`` do, for values of another shape or not finite.
+        """
         return self._q(checks.numbers(values, "values", (len(self.states),)))
 
     def backup(self, values) -> np.ndarray:

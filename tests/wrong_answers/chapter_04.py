@@ -1,4 +1,4 @@
-"""Typical wrong answers to the exercises of notebook 04, each with a phrase of the sentence it must get."""
+"""Typical wrong answers to the exercises of chapter 04, each with a phrase of the sentence it must get."""
 
 from itertools import product
 from math import comb
@@ -12,6 +12,11 @@ def not_normalised(belief, transitions, observations, action, observation):
 
 def matrix_turned_round(belief, transitions, observations, action, observation):
     joint = transitions[action] @ belief * observations[action, :, observation]
+    return joint / joint.sum()
+
+
+def observations_turned_round(belief, transitions, observations, action, observation):
+    joint = belief @ transitions[action] * observations[action, observation]
     return joint / joint.sum()
 
 
@@ -79,7 +84,8 @@ def free_readings(accuracy, cost, readings):
 WRONG = {
     "04.1": [
         (not_normalised, "divide by the sum"),
-        (matrix_turned_round, "turned round"),
+        (matrix_turned_round, "row s of transitions[a] leads out of s"),
+        (observations_turned_round, "the matrix of observations is turned round"),
         (weighed_before_the_move, "the state that was left"),
     ],
     "04.2": [

@@ -1,4 +1,4 @@
-"""Typical wrong answers to the exercises of notebook 05, each with a phrase of the sentence it must get."""
+"""Typical wrong answers to the exercises of chapter 05, each with a phrase of the sentence it must get."""
 
 import numpy as np
 

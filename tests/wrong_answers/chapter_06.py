@@ -73,11 +73,17 @@ def mean_square(p_1, p_2, rewards):
     return enumerated(p_1, p_2, rewards, [p_1 @ value] * 3, value)[0]
 
 
+def unweighted_critic(p_1, p_2, rewards):
+    mean = (p_1[:, None] * p_2 * rewards).sum()
+    square, length = enumerated(p_1, p_2, rewards, [mean] * 3, rewards.mean(axis=1))
+    return square - length
+
+
 WRONG = {
     "06.1": [
         (own_reward_included, "part of its own baseline"),
         (baselines_returned, "these are the baselines"),
-        (divided_by_all, "divided by N - 1"),
+        (divided_by_all, "divided by m - 1"),
     ],
     "06.2": [
         (summed, "divide the sum by m"),
@@ -89,5 +95,6 @@ WRONG = {
         (one_baseline_for_both, "step 2 still subtracts J"),
         (critic_in_both, "it depends on the token of step 1"),
         (mean_square, "this is the mean square"),
+        (unweighted_critic, "weigh them by their row of p_2"),
     ],
 }
