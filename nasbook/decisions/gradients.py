@@ -27,7 +27,7 @@ BATCHES = 100_000
 
 
 def leave_one_out(rewards: np.ndarray) -> np.ndarray:
-    """(N,) -> (N,): each reward minus the mean of the others (Kool, van Hoof and Welling, 2019).
+    """(m,) -> (m,): each reward minus the mean of the others (Kool, van Hoof and Welling, 2019).
 
     Raises NasbookError for fewer than two rewards.
     """
@@ -39,12 +39,12 @@ def leave_one_out(rewards: np.ndarray) -> np.ndarray:
 
 
 class MovingAverage:
-    """Baseline b = exponential moving average of past rewards: called with rewards (N,), returns advantages (N,).
+    """Baseline b = exponential moving average of past rewards: called with rewards (m,), returns advantages (m,).
 
     ``.value`` is b, ``start`` before any reward; a batch moves it to decay * b + (1 - decay) * its mean reward.
     order "subtract_first": advantages are taken before the batch enters b, so b does not depend on its lists.
     order "fold_first": after, as ENAS's code does (melodyguan/enas). Alone in a batch, a reward then gets exactly
-    ``decay`` times the other order's advantage; in a batch of N the mean gradient shrinks to 1 - (1 - decay) / N.
+    ``decay`` times the other order's advantage; in a batch of m the mean gradient shrinks to 1 - (1 - decay) / m.
     """
 
     def __init__(self, decay: float = 0.95, start: float = 0.0, order: str = "subtract_first"):
@@ -61,11 +61,11 @@ class MovingAverage:
 
 
 Baseline = float | Callable[[np.ndarray], np.ndarray] | None
-"""None: no baseline; a number: that constant; else a function from rewards (N,) to advantages (N,)."""
+"""None: no baseline; a number: that constant; else a function from rewards (m,) to advantages (m,)."""
 
 
 def advantages(rewards: np.ndarray, baseline: Baseline = None) -> np.ndarray:
-    """(N,) -> (N,): rewards minus their baseline."""
+    """(m,) -> (m,): rewards minus their baseline."""
     found = _rewards(rewards)
     if callable(baseline):
         return checks.numbers(baseline(found), "advantages", found.shape)
@@ -75,15 +75,15 @@ def advantages(rewards: np.ndarray, baseline: Baseline = None) -> np.ndarray:
 def clipped_objective(new: np.ndarray, old: np.ndarray, gains: np.ndarray, clip: float = 0.2) -> float:
     """PPO's objective (Schulman et al., 2017, equation 7): mean of min(q A, clip(q, 1 - clip, 1 + clip) A).
 
-    ``new`` and ``old`` (N,) are log-probabilities of whole lists, now and when they were drawn, q = exp(new - old);
-    ``gains`` (N,) are the advantages A.
+    ``new`` and ``old`` (m,) are log-probabilities of whole lists, now and when they were drawn, q = exp(new - old);
+    ``gains`` (m,) are the advantages A.
     """
     ratio, found, _ = _ratios(new, old, gains, clip)
     return float(np.minimum(ratio * found, np.clip(ratio, 1 - clip, 1 + clip) * found).mean())
 
 
 def clipped_weights(new: np.ndarray, old: np.ndarray, gains: np.ndarray, clip: float = 0.2) -> np.ndarray:
-    """(N,) -> (N,): the weights with which ``Policy.ascend`` climbs PPO's clipped objective.
+    """(m,) -> (m,): the weights with which ``Policy.ascend`` climbs PPO's clipped objective.
 
     q A where the objective is not clipped, 0 where it is: so at q = 1 this is REINFORCE.
     """
@@ -98,30 +98,30 @@ def expected_reward(policy: TabularPolicy, rewards) -> float:
 
 
 def exact_gradient(policy: TabularPolicy, rewards, entropy_weight: float = 0.0) -> np.ndarray:
-    """(P,): gradient of J plus ``entropy_weight`` times the policy's entropy in nats, over all lists."""
+    """(L,): gradient of J plus ``entropy_weight`` times the policy's entropy in nats, over all lists."""
     lists, table = _enumerated(policy, rewards)
     log_chance = policy.log_probabilities(lists)
     table = table - checks.number(entropy_weight, "entropy_weight") * log_chance
-    return (np.exp(log_chance) * table) @ policy.scores(lists)  # (L,) @ (L, P) -> (P,)
+    return (np.exp(log_chance) * table) @ policy.scores(lists)  # (lists,) @ (lists, L) -> (L,)
 
 
 def optimal_constant_baseline(policy: TabularPolicy, rewards) -> float:
     """b* = E[|s|^2 R] / E[|s|^2], s the score: the constant of least variance; J where the policy is certain."""
     lists, table = _enumerated(policy, rewards)
-    weight = np.exp(policy.log_probabilities(lists)) * (policy.scores(lists) ** 2).sum(axis=1)  # (L, P) -> (L,)
+    weight = np.exp(policy.log_probabilities(lists)) * (policy.scores(lists) ** 2).sum(axis=1)  # (lists, L) -> (lists,)
     return float(weight @ table / weight.sum()) if weight.sum() > 0 else expected_reward(policy, table)
 
 
 def estimator_variance(policy: TabularPolicy, rewards, baseline: float = 0.0) -> float:
-    """Total variance (trace of the covariance) of score * (R - baseline) for one list; of N lists, 1/N of it."""
+    """Total variance (trace of the covariance) of score * (R - baseline) for one list; of m lists, 1/m of it."""
     lists, table = _enumerated(policy, rewards)
     chance, scores = np.exp(policy.log_probabilities(lists)), policy.scores(lists)
-    terms = scores * (table - checks.number(baseline, "baseline"))[:, None]  # (L, P)
+    terms = scores * (table - checks.number(baseline, "baseline"))[:, None]  # (lists, L)
     return float(chance @ (terms**2).sum(axis=1) - ((chance @ terms) ** 2).sum())
 
 
 def batch_moments(policy: TabularPolicy, rewards, baseline: Baseline, batch: int) -> tuple[np.ndarray, float]:
-    """Mean (P,) and total variance of the batch estimator, over every batch of ``batch`` lists.
+    """Mean (L,) and total variance of the batch estimator, over every batch of ``batch`` lists.
 
     ``baseline`` as for ``advantages``; one that keeps state must be made afresh in each call.
     Raises NasbookError for more than ``BATCHES`` batches.
@@ -132,7 +132,7 @@ def batch_moments(policy: TabularPolicy, rewards, baseline: Baseline, batch: int
     chance, scores = np.exp(policy.log_probabilities(lists)), policy.scores(lists)
     mean, square = np.zeros(scores.shape[1]), 0.0
     for drawn in map(list, product(range(len(lists)), repeat=batch)):
-        estimate = advantages(table[drawn], baseline) @ scores[drawn] / batch  # (N,) @ (N, P) -> (P,)
+        estimate = advantages(table[drawn], baseline) @ scores[drawn] / batch  # (m,) @ (m, L) -> (L,)
         mean += prod(chance[drawn]) * estimate
         square += prod(chance[drawn]) * float(estimate @ estimate)
     return mean, square - float(mean @ mean)
@@ -142,7 +142,7 @@ def batch_moments(policy: TabularPolicy, rewards, baseline: Baseline, batch: int
 class History:
     """What a search tried, step by step.
 
-    ``tokens`` (steps, N, T) the lists drawn, ``rewards`` (steps, N) what they earned, ``baselines`` (steps,) the
+    ``tokens`` (steps, m, T) the lists drawn, ``rewards`` (steps, m) what they earned, ``baselines`` (steps,) the
     mean of what was subtracted, ``entropies`` (steps,) the policy's entropy in nats, estimated from the batch.
     """
 
@@ -174,7 +174,7 @@ def reinforce(
 ) -> History:
     """Draw a batch, move ``policy`` towards what earned more than the baseline, again and again.
 
-    ``source``: a Gymnasium environment whose actions are the tokens, a function from lists (N, T) to rewards (N,),
+    ``source``: a Gymnasium environment whose actions are the tokens, a function from lists (m, T) to rewards (m,),
     or an array of shape ``policy.choices``. ``clip`` makes it PPO, which alone may take several ``epochs`` on a batch.
     ``entropy_weight`` adds to each reward, before the baseline, that times -log p(list) (entropy "sampled": its mean
     gradient is that of the entropy) or times the list's summed step entropies ("full": ENAS's way; the part of the
@@ -201,7 +201,7 @@ def reinforce(
 
 
 def rewarder(source, choices: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from lists (N, T) to rewards (N,) of an environment, a function or an array."""
+    """A function from lists (m, T) to rewards (m,) of an environment, a function or an array."""
     if hasattr(source, "step"):
         if getattr(source, "choices", choices) != choices:
             raise NasbookError(f"the environment has the choices {source.choices}, the policy {choices}")
@@ -213,7 +213,7 @@ def rewarder(source, choices: tuple[int, ...]) -> Callable[[np.ndarray], np.ndar
 
 
 def play(environment, tokens: np.ndarray) -> np.ndarray:
-    """(N, T) -> (N,): play each list in a Gymnasium environment, token by token, and sum its rewards.
+    """(m, T) -> (m,): play each list in a Gymnasium environment, token by token, and sum its rewards.
 
     Raises NasbookError for a list that does not end its episode.
     """
@@ -235,15 +235,15 @@ def _rewards(rewards) -> np.ndarray:
 
 
 def _enumerated(policy: TabularPolicy, rewards) -> tuple[np.ndarray, np.ndarray]:
-    """All lists (L, T) and their rewards (L,)."""
+    """All lists (lists, T) and their rewards (lists,)."""
     lists = every_list(sizes_of(policy.choices))
     if hasattr(rewards, "step") or callable(rewards):
         return lists, rewarder(rewards, policy.choices)(lists)
-    return lists, checks.numbers(rewards, "rewards", policy.choices, (len(lists),)).ravel()  # (c1, ..., cT) -> (L,)
+    return lists, checks.numbers(rewards, "rewards", policy.choices, (len(lists),)).ravel()  # (c1, ..., cT) -> (lists,)
 
 
 def _ratios(new, old, gains, clip: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ratio q, advantages, and where the clipped branch is the smaller one; all (N,)."""
+    """Ratio q, advantages, and where the clipped branch is the smaller one; all (m,)."""
     if not 0 < checks.number(clip, "clip") < 1:
         raise NasbookError(f"clip is {clip:g}: it must lie between 0 and 1")
     found = checks.numbers(gains, "advantages", (None,))

@@ -24,7 +24,7 @@ LISTS = 1_000_000
 
 
 class Policy(Protocol):
-    """A distribution over token lists (N, T), tokens int64 from 0, that can be drawn from and moved."""
+    """A distribution over token lists (m, T), tokens int64 from 0, that can be drawn from and moved."""
 
     choices: tuple[int, ...]
 
@@ -32,18 +32,18 @@ class Policy(Protocol):
         """``count`` independent lists, (count, T). A policy with a generator of its own seeds it from ``rng``."""
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, T) -> (N,): natural logarithm of each whole list's probability."""
+        """(m, T) -> (m,): natural logarithm of each whole list's probability."""
 
     def entropies(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, T) -> (N,): entropy of the next token in nats, summed over the steps of each list.
+        """(m, T) -> (m,): entropy of the next token in nats, summed over the steps of each list.
 
         Its mean over drawn lists estimates the entropy of the policy without bias (chain rule).
         """
 
     def ascend(self, tokens: np.ndarray, weights: np.ndarray, *, learning_rate: float) -> None:
-        """One step uphill along the mean over the N lists of weight times gradient of the list's log-probability.
+        """One step uphill along the mean over the m lists of weight times gradient of the list's log-probability.
 
-        ``weights`` (N,) are advantages, or what PPO makes of them. A policy with an optimizer of its own takes
+        ``weights`` (m,) are advantages, or what PPO makes of them. A policy with an optimizer of its own takes
         ``learning_rate`` as that optimizer's.
         """
 
@@ -51,7 +51,7 @@ class Policy(Protocol):
 class TabularPolicy:
     """Softmax of logits: ``tables[t]``, shape ``choices[:t + 1]``, holds a row for each list of t tokens.
 
-    ``.choices`` (T,), ``.parameters`` (P,) all logits, table after table, read-only; ``ascend`` and ``move``
+    ``.choices`` (T,), ``.parameters`` (L,) all logits, table after table, read-only; ``ascend`` and ``move``
     replace them. Raises NasbookError for tables whose shapes do not grow by one axis a step, and for more than
     ``LISTS`` logits.
     """
@@ -87,32 +87,32 @@ class TabularPolicy:
         tokens = np.empty((checks.whole(count, "count", 1), len(self.choices)), dtype=np.int64)
         row = np.zeros(count, dtype=np.int64)
         for step, (table, size) in enumerate(zip(self.tables, self.choices)):
-            chance = np.exp(_log_softmax(table.reshape(-1, size)[row]))  # (rows, c) -> (N, c)
-            below = rng.random((count, 1)) >= chance.cumsum(axis=1)[:, :-1]  # (N, c - 1)
-            tokens[:, step] = below.sum(axis=1)  # (N, c - 1) -> (N,)
+            chance = np.exp(_log_softmax(table.reshape(-1, size)[row]))  # (rows, c) -> (m, c)
+            below = rng.random((count, 1)) >= chance.cumsum(axis=1)[:, :-1]  # (m, c - 1)
+            tokens[:, step] = below.sum(axis=1)  # (m, c - 1) -> (m,)
             row = row * size + tokens[:, step]
         return tokens
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, T) -> (N,): natural logarithm of each whole list's probability."""
+        """(m, T) -> (m,): natural logarithm of each whole list's probability."""
         return sum(
-            np.take_along_axis(chance, token[:, None], axis=1)[:, 0]  # (N, c) -> (N,)
+            np.take_along_axis(chance, token[:, None], axis=1)[:, 0]  # (m, c) -> (m,)
             for chance, token, _ in self._steps(tokens)
         )
 
     def entropies(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, T) -> (N,): entropy of the next token in nats, summed over the steps of each list."""
-        return -sum((np.exp(chance) * chance).sum(axis=1) for chance, _, _ in self._steps(tokens))  # (N, c) -> (N,)
+        """(m, T) -> (m,): entropy of the next token in nats, summed over the steps of each list."""
+        return -sum((np.exp(chance) * chance).sum(axis=1) for chance, _, _ in self._steps(tokens))  # (m, c) -> (m,)
 
     def scores(self, tokens: np.ndarray) -> np.ndarray:
-        """(N, T) -> (N, P): gradient of each list's log-probability in all logits.
+        """(m, T) -> (m, L): gradient of each list's log-probability in all logits.
 
         In the row of each partial list that was passed: one at the token taken, minus the probabilities.
         """
         found = np.zeros((len(tokens), len(self.parameters)))
         lists = np.arange(len(tokens))[:, None]
         for chance, token, first in self._steps(tokens):
-            row = first[:, None] + np.arange(chance.shape[1])  # (N,) -> (N, c)
+            row = first[:, None] + np.arange(chance.shape[1])  # (m,) -> (m, c)
             found[lists, row] = (row == first[:, None] + token[:, None]) - np.exp(chance)
         return found
 
@@ -122,11 +122,11 @@ class TabularPolicy:
         self.move(checks.number(learning_rate, "learning_rate") * (found @ self.scores(tokens)) / len(found))
 
     def move(self, step: np.ndarray) -> None:
-        """Add ``step`` (P,) to the logits. Raises NasbookError if they would not stay finite."""
+        """Add ``step`` (L,) to the logits. Raises NasbookError if they would not stay finite."""
         self.parameters = checks.numbers(self.parameters + step, "logits", self.parameters.shape)
 
     def _steps(self, tokens: np.ndarray):
-        """For each step: log-probabilities (N, c) of its tokens, the token (N,), where its row begins (N,)."""
+        """For each step: log-probabilities (m, c) of its tokens, the token (m,), where its row begins (m,)."""
         tokens = listed(tokens, self.choices)
         row, first = np.zeros(len(tokens), dtype=np.int64), 0
         for table, size, token in zip(self.tables, self.choices, tokens.T):
@@ -135,7 +135,7 @@ class TabularPolicy:
 
 
 def listed(tokens, choices: Sequence[int]) -> np.ndarray:
-    """``tokens`` as int64 (N, T) with each token among the choices of its step.
+    """``tokens`` as int64 (m, T) with each token among the choices of its step.
 
     Raises NasbookError naming the first that is not.
     """
@@ -154,10 +154,10 @@ def listed(tokens, choices: Sequence[int]) -> np.ndarray:
 
 
 def every_list(choices: Sequence[int]) -> np.ndarray:
-    """All token lists, (L, T), the last token counting fastest. Raises NasbookError for more than ``LISTS``."""
+    """All token lists, (lists, T), the last token counting fastest. Raises NasbookError for more than ``LISTS``."""
     sizes = sizes_of(choices)
     _limited(sizes)
-    return np.indices(sizes).reshape(len(sizes), -1).T  # (T, c1, ..., cT) -> (L, T)
+    return np.indices(sizes).reshape(len(sizes), -1).T  # (T, c1, ..., cT) -> (lists, T)
 
 
 def sizes_of(choices: Sequence[int]) -> tuple[int, ...]:
@@ -173,7 +173,7 @@ def _limited(choices: tuple[int, ...]) -> None:
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    """(N, c) -> (N, c), finite for all finite logits."""
+    """(m, c) -> (m, c), finite for all finite logits."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 

@@ -12,8 +12,10 @@ from nasbook.errors import NasbookError
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 900, 140, 660, 60, 34
 PULLS = 720
-SCALE = 1.5
-"""Right end of the axis; what is longer is cut there, with an arrow."""
+LOW, HIGH = -0.5, 1.5
+"""Ends of the axis; a bar that goes on is cut there, with an arrow. Rewards themselves lie in [0, 1]."""
+FIELD = "#EEF3E6"
+KEY = "bar: mean and bound; arrow: it goes on; green field: possible rewards, 0 to 1; tick: true mean"
 
 
 class Game(NamedTuple):
@@ -43,12 +45,14 @@ def render(game: Game, truth: np.ndarray, names: Sequence[str], round: int, poli
     chosen = int(game.arms[round]) if round < rounds else None
     said = sentence(game, truth, names, round, policy)
     low, bottom = TOP - 8, TOP + ROW * arms
+    field = svg.rect(_x(0), low, _x(1) - _x(0), bottom - low, FIELD)
     parts = [
         svg.text(8, 22, f"{policy} after {round} of {rounds} rounds", size=15),
-        svg.text(LEFT, 42, "bar: mean and bound; tick: true mean", size=12),
+        svg.text(LEFT, 42, KEY, size=12),
         svg.text(PULLS, 42, "pulls", size=12),
+        field,
     ]
-    for value in np.arange(0, SCALE, 0.25):
+    for value in np.arange(LOW, HIGH + 0.1, 0.25):
         parts += [
             svg.line(_x(value), low, _x(value), bottom),
             svg.text(_x(value), bottom + 16, f"{value:g}", 11, "middle"),
@@ -101,17 +105,19 @@ def height(arms: int) -> int:
 
 
 def _x(value: float) -> float:
-    return LEFT + (RIGHT - LEFT) * float(np.clip(value, 0, SCALE)) / SCALE
+    return LEFT + (RIGHT - LEFT) * float(np.clip(value, LOW, HIGH) - LOW) / (HIGH - LOW)
 
 
 def _row(arm: int, name: str, mean: float, half: float, truth: float, chosen: bool) -> list[str]:
     y = TOP + ROW * arm + ROW / 2
     colour = "#D55E00" if chosen else "#0072B2"
     known = bool(np.isfinite(half))
-    start, end = (_x(mean - half), _x(mean + half)) if known else (_x(0), _x(SCALE))
-    parts = [svg.text(LEFT - 10, y + 4, name, anchor="end")]
+    start, end = (_x(mean - half), _x(mean + half)) if known else (LEFT, RIGHT)
+    parts = [svg.text(LEFT - 16, y + 4, name, anchor="end")]
     parts.append(svg.rect(start, y - 8, end - start, 16, "none" if not known else colour, stroke=colour, opacity=0.45))
-    if not known or mean + half > SCALE:
+    if not known or mean - half < LOW:
+        parts.append(svg.arrow(start + 14, y, start - 10, y, colour))
+    if not known or mean + half > HIGH:
         parts.append(svg.arrow(end - 14, y, end + 10, y, colour))
     if known:
         parts.append(svg.circle(_x(mean), y, 4, colour))

@@ -101,6 +101,8 @@ def render(story: Story, batch: int, baseline: bool, learning_rate: float) -> Fr
     if batch not in BATCHES or learning_rate not in RATES:
         raise NasbookError(f"no frame for batch {batch}, learning rate {learning_rate}: choose of {BATCHES}, {RATES}")
     ends = softmax(learning_rate * story.estimates[batch, baseline])  # logits begin at 0; (arrows, 3)
+    target = softmax(learning_rate * story.gradient)
+    scale = magnification(np.vstack([ends, target]))
     worse = int((ends @ story.rewards < story.rewards.mean()).sum())
     curve = story.curves[batch, baseline, learning_rate]
     right = int((story.winners[batch, baseline, learning_rate] == story.rewards.argmax()).sum())
@@ -108,9 +110,10 @@ def render(story: Story, batch: int, baseline: bool, learning_rate: float) -> Fr
     variance, square = story.variance[batch, baseline], float((story.gradient**2).sum())
     sentence = (
         f"Batch of {batch} {name}, learning rate {learning_rate:g}: the gradient estimate has a total variance of "
-        f"{variance:.4f}, the exact gradient a squared length of {square:.4f}; {worse} of {len(ends)} arrows lower "
-        f"the expected reward; after {curve.shape[1] - 1} steps {len(curve)} seeds earn {curve[:, -1].mean():.3f} on "
-        f"average (at most {story.rewards.max():g}) and {right} of them favour the best choice."
+        f"{variance:.4f}, the exact gradient a squared length of {square:.4f}; {worse} of {len(ends)} arrows "
+        f"({_drawn(scale)}) lower the expected reward; after {curve.shape[1] - 1} steps {len(curve)} seeds earn "
+        f"{curve[:, -1].mean():.3f} on average (at most {story.rewards.max():g}) and {right} of them favour the best "
+        "choice."
     )
     parts = [
         svg.text(20, 26, f"One step from the uniform policy, {len(ends)} times", 15),
@@ -119,7 +122,7 @@ def render(story: Story, batch: int, baseline: bool, learning_rate: float) -> Fr
         ),
         svg.text(20, 64, f"{worse} of {len(ends)} arrows lower the expected reward"),
         svg.text(20, 424, f"each reward has a standard deviation of {NOISE:g}"),
-        *_simplex(story, ends, softmax(learning_rate * story.gradient)),
+        *_simplex(story, ends, target, scale),
         svg.text(CHART[0] - 50, 26, f"{curve.shape[1] - 1} steps of learning, {len(curve)} seeds", 15),
         svg.text(CHART[0] - 50, 46, "mean (line), middle 80% of the seeds (band)"),
         *_axes(story, curve.shape[1] - 1),
@@ -130,15 +133,26 @@ def render(story: Story, batch: int, baseline: bool, learning_rate: float) -> Fr
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(rng: np.random.Generator, rewards: Sequence[float] = (1.0, 0.8, 0.5)) -> Shell:
-    """The widget: batch size, baseline, learning rate. Draws and trains with ``rng`` first; see ``prepare``."""
-    story = prepare(rng, rewards)
+def explore(story: Story) -> Shell:
+    """The widget: batch size, baseline, learning rate, over what ``prepare`` drew and trained."""
     controls = {
         "batch": choice("batch size", [(str(one), one) for one in BATCHES], 4),
         "baseline": choice("baseline", [("off", False), ("on: expected reward", True)], False),
         "learning_rate": choice("learning rate", [(f"{one:g}", one) for one in RATES], 3.0),
     }
     return Shell(lambda **values: render(story, **values), controls, HEIGHT)
+
+
+def magnification(ends: np.ndarray) -> int:
+    """How many times as long arrows from the middle of the triangle can be drawn, their tips still inside it.
+
+    ``ends`` (arrows, 3) are their true tips, probabilities; a whole number, at least 1.
+    """
+    return max(1, int((1 / 3) / (1 / 3 - ends.min())))
+
+
+def _drawn(scale: int) -> str:
+    return f"drawn {scale} times as long" if scale > 1 else "drawn at true length"
 
 
 def _train(rng, rewards, batch, on, rate, seeds, steps) -> tuple[np.ndarray, np.ndarray]:
@@ -152,18 +166,19 @@ def _train(rng, rewards, batch, on, rate, seeds, steps) -> tuple[np.ndarray, np.
     return curve, chance.argmax(axis=1)
 
 
-def _simplex(story: Story, ends: np.ndarray, true_end: np.ndarray) -> list[str]:
+def _simplex(story: Story, ends: np.ndarray, true_end: np.ndarray, scale: int) -> list[str]:
     (x, y), anchors = CORNERS.mean(axis=0), ("middle", "start", "start")
     parts = [svg.polyline([*CORNERS, CORNERS[0]], style.QUIET, fill="#FAFAFA", width=1.2)]
     for corner, letter, reward, anchor, (dx, dy) in zip(
         CORNERS, LETTERS, story.rewards, anchors, ((0, -9), (-12, 19), (-60, 19))
     ):
         parts.append(svg.text(corner[0] + dx, corner[1] + dy, f"{letter}, reward {reward:g}", 12, anchor))
-    parts += [svg.arrow(x, y, *(end @ CORNERS), CLOUD, 1, 5) for end in ends]  # (3,) @ (3, 2) -> (2,)
-    tip = true_end @ CORNERS
+    *tips, tip = (np.vstack([ends, true_end]) @ CORNERS - (x, y)) * scale + (x, y)  # (n, 3) @ (3, 2) -> (n, 2)
+    parts += [svg.arrow(x, y, *one, CLOUD, 1, 5) for one in tips]
     parts += [svg.arrow(x, y, *tip, "white", 6, 13), svg.arrow(x, y, *tip, TRUTH, 3, 10), svg.circle(x, y, 3.5)]
     parts += [svg.line(290, 120, 310, 120, CLOUD, width=2), svg.text(316, 124, "a batch")]
-    return [*parts, svg.line(290, 140, 310, 140, TRUTH, width=3), svg.text(316, 144, "exact gradient")]
+    parts += [svg.line(290, 140, 310, 140, TRUTH, width=3), svg.text(316, 144, "exact gradient")]
+    return [*parts, svg.text(290, 166, _drawn(scale))]
 
 
 def _place(story: Story, steps: int, step: float, value: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Exercises of notebook 05: the index of UCB1, the doubly robust estimate, the best log."""
+"""Exercises of chapter 05: the index of UCB1, the doubly robust estimate, the best log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import numpy as np
 
 from nasbook.exercises import Exercise
 from nasbook.exercises.compare import differs
+
+BY_SEARCH = 1e-4
+"""How near a minimum that was searched for numerically comes to the exact one."""
 
 
 def ucb1_index(counts, sums):
@@ -53,6 +56,14 @@ def _check_doubly_robust(answer):
     wrong = differs(found, (0.84 + 0.34 + 2.0) / 3, "the estimate")
     if wrong is None:
         return None
+    if _is(found, (0.84, 0.34, 2.0)):
+        return "this is one number a round: the estimate is their mean over the rounds"
+    if _is(found, (0.4 * 1 + 0.5 * 0 + 2 * 1) / 3):
+        return "this is IPS, which never asks the model: add the model's word, and weigh the reward minus its guess"
+    if _is(found, (0.6 + 0.54 + 0.6) / 3):
+        return "this is DM, the model's word alone: the rewards of the log are missing, and they correct it"
+    if _is(found, (0.6 + 0.54 + 0.6) / 3 + (0.6 / 0.4 - 0.4 / 0.5 + 0.7 / 2) / 3):
+        return "the weight stands on its head: divide the target's probability by the propensity, not the other way"
     if _is(found, (0.6 + 0.54 + 0.6) / 3 + (0.4 - 0.0 + 2.0) / 3):
         return "the whole reward was added; what corrects the model is the reward minus the model's guess for that arm"
     if _is(found, (0.24 - 0.2 + 1.4) / 3):
@@ -68,14 +79,14 @@ def _check_best_log(answer):
     target, means = np.array([0.2, 0.2, 0.6]), np.array([0.04, 0.25, 0.81])
     # minimal sum pi^2 p / mu: mu in proportion to pi sqrt(p), here to .04, .10, .54
     found = answer(target.copy(), means.copy())
-    wrong = differs(found, np.array([0.04, 0.10, 0.54]) / 0.68, "the log's probabilities")
+    wrong = differs(found, np.array([0.04, 0.10, 0.54]) / 0.68, "the log's probabilities", BY_SEARCH)
     if wrong is None:
         return None
-    if _is(found, target):
+    if _is(found, target, BY_SEARCH):
         return "this is the target itself: a log can be better than playing what it judges, with more of what pays more"
-    if _is(found, _law(target * means)):
+    if _is(found, _law(target * means), BY_SEARCH):
         return "in proportion to pi p would be right if an arm always paid p; a 0/1 reward has E[r^2] = p, not p^2"
-    if _is(found, _law(target * np.sqrt(means * (1 - means)))):
+    if _is(found, _law(target * np.sqrt(means * (1 - means))), BY_SEARCH):
         return "this uses the variance of a reward: best for DR with an exact model; the variance of IPS holds E[r^2]"
     given = np.asarray(found, dtype=np.float64)
     if given.shape == (3,) and abs(given.sum() - 1) > 1e-6:
@@ -87,8 +98,8 @@ def _law(values):
     return values / values.sum()
 
 
-def _is(found, typical) -> bool:
-    return differs(found, typical, "") is None
+def _is(found, typical, tolerance: float = 1e-6) -> bool:
+    return differs(found, typical, "", tolerance) is None
 
 
 EXERCISES = {
@@ -98,7 +109,7 @@ EXERCISES = {
         hints=(
             "an index is a mean plus a bonus, computed for all arms at once",
             "the bonus is sqrt(2 ln n / n_a), where n is the sum of all counts",
-            "sums / counts + np.sqrt(2 * np.log(counts.sum()) / counts)",
+            "the logarithm is one number for all arms; it is divided by each arm's own count before the root is taken",
         ),
         praise="a bonus that shrinks with an arm's own count and grows, slowly, with all rounds",
     ),
@@ -107,8 +118,8 @@ EXERCISES = {
         solution=doubly_robust,
         hints=(
             "two parts in every round: what the model says of the target, and a weighted correction",
-            "`model[np.arange(len(arms)), arms]` is the guess for the logged arm of each round",
-            "np.mean(np.sum(target * model, axis=1) + weights * (rewards - the guess for the logged arm))",
+            "with `rounds = np.arange(len(arms))`, `model[rounds, arms]` is the guess for the logged arm of each round",
+            "the weights are `target[rounds, arms] / propensities`; they multiply reward minus guess, and nothing else",
         ),
         praise="the model speaks for all arms, the log corrects it where it looked",
     ),

@@ -14,7 +14,7 @@ TOKENS = np.array([[0, 0], [2, 1], [0, 1], [2, 0], [2, 1]])
 
 
 def leave_one_out(rewards):
-    """(N,) -> (N,): each reward minus the mean of the other rewards of its batch."""
+    """(m,) -> (m,): each reward minus the mean of the other rewards of its batch."""
     others = (rewards.sum() - rewards) / (len(rewards) - 1)
     return rewards - others
 
@@ -24,10 +24,10 @@ def check_leave_one_out(answer) -> str | None:
     rewards, right = np.array([1.0, 2.0, 6.0]), np.array([-3.0, -1.5, 4.5])
     given = answer(rewards.copy())
     causes = {
-        (-2.0, -1.0, 3.0): "a reward is part of its own baseline: that shrinks the mean gradient by 1 - 1/N",
+        (-2.0, -1.0, 3.0): "a reward is part of its own baseline: that shrinks the mean gradient by 1 - 1/m",
         (4.0, 3.5, 1.5): "these are the baselines: subtract them from the rewards",
         (3.0, 1.5, -4.5): "the sign is turned round: a reward above the others must get a positive advantage",
-        (-5 / 3, -1 / 3, 5.0): "the mean of the others is their sum divided by N - 1, since one of N is left out",
+        (-5 / 3, -1 / 3, 5.0): "the mean of the others is their sum divided by m - 1, since one of m is left out",
     }
     for wrong, cause in causes.items():
         if differs(given, wrong, "") is None:
@@ -63,6 +63,7 @@ def check_policy_gradient(answer) -> str | None:
         "every list counts in full: divide the sum by m": right * len(TOKENS),
         "divide by m alone, not by m T: the log-probability of a list is a sum over its tokens": right / 2,
         "the baseline is not subtracted": _slopes(rewards),
+        "the baseline is added: an advantage is the reward minus the baseline": _slopes(rewards + baseline),
         "this points downhill: the estimate is the gradient of the mean reward, not of a loss": -right,
     }
     for cause, wrong in causes.items():
@@ -113,6 +114,8 @@ def check_critic_variance(answer) -> str | None:
     p_1, p_2 = np.array([0.5, 0.3, 0.2]), np.array([[0.6, 0.4], [0.25, 0.75], [0.5, 0.5]])
     value, mean = np.array([0.68, 0.8, 0.35]), 0.65
     given = answer(p_1.copy(), p_2.copy(), REWARDS.copy())
+    plain = REWARDS.mean(axis=1)  # (3, 2) -> (3,)
+    unweighted = "the mean reward given the first token counts both second tokens alike: weigh them by their row of p_2"
     steps = {
         "step 2 still subtracts J, as step 1 does: its baseline is the mean reward given the first token": (mean, mean),
         "without any baseline in step 1 this is too noisy: subtract J there": (0.0, value[:, None]),
@@ -120,6 +123,17 @@ def check_critic_variance(answer) -> str | None:
             value[:, None],
             value[:, None],
         ),
+        unweighted: (mean, plain[:, None]),
+        "J and the mean reward given the first token are plain means: weigh them by p_1 and p_2": (
+            REWARDS.mean(),
+            plain[:, None],
+        ),
+        # a step whose baseline is the reward itself adds nothing
+        "only step 1 counts here: the second token's two logits of the row that was passed vary as well": (
+            mean,
+            REWARDS,
+        ),
+        "only step 2 counts here: the first token's three logits vary as well": (REWARDS, value[:, None]),
     }
     for cause, baselines in steps.items():
         if differs(given, np.subtract(*_moments(p_1, p_2, *baselines)), "") is None:
