@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from games import MEANS, ROWS, generator, regret
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
@@ -9,17 +10,6 @@ from scipy import integrate, stats
 from nasbook.decisions import bandits, explorers
 
 SETTINGS = settings(derandomize=True, deadline=None, max_examples=30)
-ROWS = np.array([[1, 0], [0, 1], [0.6, 0.8]])
-MEANS = (0.2, 0.5, 0.8, 0.6)
-
-
-def generator(seed=0):
-    return np.random.default_rng(seed)
-
-
-def regret(environment, make, steps, seeds):
-    """Expected regret, (seeds, steps)."""
-    return np.array([bandits.play(environment, make(), steps, generator(seed)).regret for seed in range(seeds)])
 
 
 # LinUCB
