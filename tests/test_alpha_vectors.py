@@ -8,6 +8,15 @@ from nasbook.decisions import alpha_vectors, envelopes, examples
 from nasbook.errors import NasbookError
 
 
+@pytest.mark.parametrize(
+    ("actions", "said"),
+    [([0.7], r"unknown action 0\.7"), ([-1], "unknown action -1"), ([0, 1], "1 vectors and 2 actions")],
+)
+def test_every_vector_has_its_action(actions, said):
+    with pytest.raises(NasbookError, match=said):
+        alpha_vectors.ValueFunction([[1.0, 2.0]], actions)
+
+
 def test_the_stopping_rule_divides_by_one_minus_gamma(monkeypatch):
     monkeypatch.setattr(envelopes, "distance", lambda first, second: 5e-7)
     with pytest.raises(NasbookError, match="tol is 1e-06"):

@@ -21,7 +21,7 @@ NEW = 1e-6
 
 
 class ValueFunction:
-    """max_i vectors[i] . b, for beliefs b; ``vectors`` (V, S), the ``actions`` (V,) that their plans begin with.
+    """max_i vectors[i] . b, for beliefs b; ``vectors`` (K, S), the ``actions`` (K,) that their plans begin with.
 
     ``error`` is the guaranteed distance from the optimal value where there is a guarantee, else None. The
     arrays are read-only copies. Calling it gives the value of a belief. Raises NasbookError for arrays of
@@ -30,7 +30,11 @@ class ValueFunction:
 
     def __init__(self, vectors, actions, error: float | None = None):
         self.vectors = checks.numbers(vectors, "vectors", (None, None))
-        self.actions = checks.numbers(actions, "actions", (len(self.vectors),)).astype(np.int64)
+        self.actions = checks.indices(actions, np.iinfo(np.int64).max, "action")
+        if len(self.actions) != len(self.vectors):
+            raise NasbookError(
+                f"there are {len(self.vectors)} vectors and {len(self.actions)} actions: give one for each"
+            )
         self.actions.flags.writeable = False
         self.error = error
 
@@ -39,7 +43,7 @@ class ValueFunction:
 
         Raises NasbookError for what is no distribution over the states.
         """
-        best = self._scores(belief).max(axis=-1)  # (..., V) -> (...)
+        best = self._scores(belief).max(axis=-1)  # (..., K) -> (...)
         return float(best) if best.ndim == 0 else best
 
     def action(self, belief) -> int:
@@ -73,11 +77,11 @@ class ValueFunction:
 
     def _scores(self, belief) -> np.ndarray:
         n_states = self.vectors.shape[1]
-        return checks.rows(belief, "belief", (n_states,), (None, n_states)) @ self.vectors.T  # (..., S) -> (..., V)
+        return checks.rows(belief, "belief", (n_states,), (None, n_states)) @ self.vectors.T  # (..., S) -> (..., K)
 
 
 def exact_backup(vectors: np.ndarray, steps: np.ndarray, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All plans that are one step longer than those of ``vectors`` (V, S), pruned: vectors (W, S), actions (W,).
+    """All plans that are one step longer than those of ``vectors`` (K, S), pruned: vectors (W, S), actions (W,).
 
     For each action: project by each observation, add up every choice of one plan an observation, pruning after each
     observation; then add the action's ``rewards`` (A, S). Raises NasbookError if that takes too many vectors.
@@ -86,11 +90,11 @@ def exact_backup(vectors: np.ndarray, steps: np.ndarray, rewards: np.ndarray) ->
     for per_observation, reward in zip(steps, rewards):
         total = reward[None]  # (S,) -> (1, S)
         for step in per_observation:
-            projected = vectors @ step.T  # (V, S'), (S', S) -> (V, S)
-            total = envelopes.add(total, projected[envelopes.prune(projected)])  # (V, S), (W, S) -> (V', S)
+            projected = vectors @ step.T  # (K, S'), (S', S) -> (K, S)
+            total = envelopes.add(total, projected[envelopes.prune(projected)])  # (K, S), (W, S) -> (K', S)
         plans.append(total)
     actions = np.repeat(np.arange(len(plans)), [len(plan) for plan in plans])
-    together = np.concatenate(plans)  # A times (V, S) -> (W, S)
+    together = np.concatenate(plans)  # A times (K, S) -> (W, S)
     kept = envelopes.prune(together)
     return together[kept], actions[kept]
 
@@ -98,9 +102,9 @@ def exact_backup(vectors: np.ndarray, steps: np.ndarray, rewards: np.ndarray) ->
 def point_backup(
     vectors: np.ndarray, steps: np.ndarray, rewards: np.ndarray, beliefs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best plan at each of ``beliefs`` (B, S), one step longer than ``vectors`` (V, S): (B, S), (B,)."""
-    projected = vectors @ np.swapaxes(steps, 2, 3)  # (V, S'), (A, O, S', S) -> (A, O, V, S)
-    best = (projected @ beliefs.T).argmax(axis=2)  # (A, O, V, S), (S, B) -> (A, O, V, B) -> (A, O, B)
+    """The best plan at each of ``beliefs`` (B, S), one step longer than ``vectors`` (K, S): (B, S), (B,)."""
+    projected = vectors @ np.swapaxes(steps, 2, 3)  # (K, S'), (A, O, S', S) -> (A, O, K, S)
+    best = (projected @ beliefs.T).argmax(axis=2)  # (A, O, K, S), (S, B) -> (A, O, K, B) -> (A, O, B)
     by_action, by_observation, _ = np.ogrid[: len(steps), : steps.shape[1], :1]
     plans = rewards[:, None] + projected[by_action, by_observation, best].sum(axis=1)  # (A, O, B, S) -> (A, B, S)
     actions = (plans * beliefs).sum(axis=2).argmax(axis=0)  # (A, B, S) -> (A, B) -> (B,)
@@ -131,8 +135,8 @@ def point_based(
     """
     vectors, actions = start.vectors, start.actions
     while True:
-        now = beliefs @ vectors.T  # (B, S), (S, V) -> (B, V)
-        best = now.argmax(axis=1)  # (B, V) -> (B,)
+        now = beliefs @ vectors.T  # (B, S), (S, K) -> (B, K)
+        best = now.argmax(axis=1)  # (B, K) -> (B,)
         raised, first = point_backup(vectors, steps, rewards, beliefs)
         rise = (beliefs * raised).sum(axis=1) - now.max(axis=1)  # (B, S) -> (B,)
         keep = rise <= 0

@@ -105,7 +105,7 @@ class POMDP:
 
         ``discounted=False`` counts each of the ``horizon`` steps in full. Raises NasbookError for an unknown method,
         a ``tol`` that rounding does not allow, an undiscounted value without a horizon, beliefs that are no
-        distributions, and a model too large for exact backups.
+        distributions, an ``rng`` that is no generator, and a model too large for exact backups.
         """
         one_of(method, METHODS, "method")
         tol = checks.number(tol, "tol")
@@ -115,6 +115,8 @@ class POMDP:
             checks.whole(horizon, "horizon", least=1)
         elif not discounted:
             raise NasbookError("an undiscounted value needs a horizon: solve(horizon=8, discounted=False)")
+        if rng is not None:
+            checks.generator(rng)
         model = self._steps(self.gamma if discounted else 1.0), self.expected_rewards
         if method == "exact" and horizon is not None:
             return alpha_vectors.finite(alpha_vectors.exact_backup, horizon, *model)
@@ -146,8 +148,9 @@ class POMDP:
         """Act for ``steps`` steps by ``policy``: a value function, or a function from a belief (S,) to an action.
 
         The first state is drawn from ``belief``, by default uniform. Raises NasbookError for an action that does
-        not exist.
+        not exist, and for an ``rng`` that is no generator.
         """
+        checks.generator(rng)
         choose = policy.action if isinstance(policy, ValueFunction) else policy
         n_states = len(self.states)
         now = np.full(n_states, 1 / n_states) if belief is None else checks.rows(belief, "belief", (n_states,))

@@ -1,7 +1,7 @@
 """The belief explorer: the alpha-vectors of a POMDP with two states, and what they say at one belief.
 
 ``prepare`` computes once what the frames share, from plain arrays; ``render`` writes a frame as SVG text;
-``explore`` is the widget of notebook 04.
+``explore`` is the widget of chapter 04.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LINES = (
 
 
 class Layer(NamedTuple):
-    """One value function: ``vectors`` (V, 2), ``actions`` (V,); its envelope's ``lines`` (K,), ``ends`` (K + 1,)."""
+    """One value function: ``vectors`` (K, 2), ``actions`` (K,); its envelope's ``lines`` (L,), ``ends`` (L + 1,)."""
 
     vectors: np.ndarray
     actions: np.ndarray
@@ -64,7 +64,7 @@ def prepare(
     actions: Sequence[str],
     observation_names: Sequence[str],
 ) -> Story:
-    """``values``: name to vectors (V, 2) and actions (V,); ``transitions`` (A, 2, 2), ``observations`` (A, 2, O).
+    """``values``: name to vectors (K, 2) and actions (K,); ``transitions`` (A, 2, 2), ``observations`` (A, 2, O).
 
     Raises NasbookError for another number of states, and without a value function.
     """
@@ -74,7 +74,7 @@ def prepare(
     for name, (vectors, first) in values.items():
         layers[name] = Layer(vectors, first, *line_envelope(vectors))
         ends = layers[name].ends
-        heights.append((np.stack([ends, 1 - ends], axis=1) @ vectors.T).max(axis=1))  # (K + 1, 2) -> (K + 1,)
+        heights.append((np.stack([ends, 1 - ends], axis=1) @ vectors.T).max(axis=1))  # (L + 1, 2) -> (L + 1,)
     seen = np.concatenate(heights)
     room = 0.08 * (float(np.ptp(seen)) or 1.0)
     low, high = float(seen.min()) - room, float(seen.max()) + room
@@ -84,7 +84,7 @@ def prepare(
 def render(story: Story, value: str, belief: float) -> Frame:
     """The frame of value function ``value`` at ``belief``, the probability of the first state."""
     layer = story.layers[value]
-    scores = layer.vectors @ (belief, 1 - belief)  # (V, 2) -> (V,)
+    scores = layer.vectors @ (belief, 1 - belief)  # (K, 2) -> (K,)
     best = int(scores.argmax())
     action = int(layer.actions[best])
     joint = ((belief, 1 - belief) @ story.transitions[action])[:, None] * story.observations[action]  # (2, O)

@@ -1,4 +1,4 @@
-"""Exercises of notebook 04: the belief update, the backup of alpha-vectors, how often to read a noisy ranking."""
+"""Exercises of chapter 04: the belief update, the backup of alpha-vectors, how often to read a noisy ranking."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def update(belief, transitions, observations, action, observation):
 def backup(vectors, transitions, observations, rewards, gamma):
     plans = []
     for moves, shows, pays in zip(transitions, observations, rewards):
-        # weight[s, s'] = P(s' | s, a) O(o | s', a), one (V, S) array of continuations an observation
+        # weight[s, s'] = P(s' | s, a) O(o | s', a), one (K, S) array of continuations an observation
         after = [gamma * vectors @ (moves * shows[:, o]).T for o in range(shows.shape[1])]
         for chosen in product(range(len(vectors)), repeat=len(after)):
             plans.append(pays + sum(one[index] for one, index in zip(after, chosen)))
@@ -57,12 +57,17 @@ def _check_update(answer):
     for typical, cause in causes.items():
         if differs(found, typical, "") is None:
             return cause
-    return differs(found, (0.255 / 0.42, 0.165 / 0.42), "the belief after a0 and O1 from (.2, .8)") or differs(
-        # prediction (.74, .26) under a1; times (.4, .9) it is (.296, .234)
-        answer(belief.copy(), MOVES.copy(), SHOWS.copy(), 1, 1),
-        (0.296 / 0.53, 0.234 / 0.53),
-        "the belief after a1 and O2 from (.2, .8)",
-    )
+    wrong = differs(found, (0.255 / 0.42, 0.165 / 0.42), "the belief after a0 and O1 from (.2, .8)")
+    if wrong:
+        return wrong
+    found = answer(belief.copy(), MOVES.copy(), SHOWS.copy(), 1, 1)
+    # prediction (.74, .26) under a1; times (.4, .9) it is (.296, .234), times the row (.1, .9) it is (.074, .234)
+    if differs(found, (0.074 / 0.308, 0.234 / 0.308), "") is None:
+        return (
+            "the matrix of observations is turned round: row s' of observations[a] belongs to the state s' that was "
+            "reached, so take the column observations[a, :, o]"
+        )
+    return differs(found, (0.296 / 0.53, 0.234 / 0.53), "the belief after a1 and O2 from (.2, .8)")
 
 
 def _check_backup(answer):
@@ -97,6 +102,19 @@ def _check_backup(answer):
             lambda belief, moves, shows: (belief @ moves) @ vectors.max(axis=0)
         ),
         "the observation is that of the state that was left: weigh by observations[a, s', o]": envelope(left_state),
+        "the matrix of transitions is turned round: transitions[a, s, s'] leads from s to s'": envelope(
+            lambda belief, moves, shows: right(belief, moves.T, shows)
+        ),
+        "the matrix of observations is turned round: observations[a, s', o] has a row for each state s' that was "
+        "reached": envelope(lambda belief, moves, shows: right(belief, moves, shows.T)),
+        "both matrices are turned round: transitions[a, s, s'] leads from s to s', and observations[a, s', o] has a "
+        "row for each state s' that was reached": envelope(
+            lambda belief, moves, shows: right(belief, moves.T, shows.T)
+        ),
+        "the product is turned round: a vector over the states s' that are reached becomes one over the states s that "
+        "are left, by summing over s'": envelope(
+            lambda belief, moves, shows: sum(best(moves @ (belief * shows[:, o])) for o in range(2))
+        ),
     }
     for cause, wrong in typical.items():
         if differs(given, wrong, "") is None:
@@ -162,7 +180,7 @@ EXERCISES = {
             "A vector v after observation o is worth gamma sum_s' P(s' | s, a) O(o | s', a) v(s') in state s.",
             "For each action loop over itertools.product(range(len(vectors)), repeat=number of observations).",
         ),
-        "this is the whole of exact value iteration but for the pruning: A V^O plans from V",
+        "this is the whole of exact value iteration but for the pruning: A K^O plans from K",
     ),
     "04.3": Exercise(
         _check_reading,
