@@ -10,7 +10,11 @@ from nasbook.errors import NasbookError
 
 @pytest.mark.parametrize(
     ("actions", "said"),
-    [([0.7], r"unknown action 0\.7"), ([-1], "unknown action -1"), ([0, 1], "1 vectors and 2 actions")],
+    [
+        ([0.7], r"unknown action 0\.7"),
+        ([-1], "unknown action -1"),
+        ([0, 1], "actions has the length 2: give one for each of 1"),
+    ],
 )
 def test_every_vector_has_its_action(actions, said):
     with pytest.raises(NasbookError, match=said):

@@ -322,7 +322,7 @@ def two(**changes):
         (lambda: two().solve("pbvi", rng=0), "rng is 0: it must be a generator"),
         (lambda: two().solve(horizon=1, rng=np.random.RandomState(0)), "it must be a generator"),
         (lambda: random_pomdp(0, 3).solve(horizon=1).regions(), "intervals for 2 states, not for 3"),
-        (lambda: alpha_vectors.ValueFunction([[1, 2]], [0, 1]), "actions has the shape"),
+        (lambda: alpha_vectors.ValueFunction([[1, 2]], [0, 1]), "actions has the length"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(act, said):

@@ -32,9 +32,8 @@ class ValueFunction:
         self.vectors = checks.numbers(vectors, "vectors", (None, None))
         self.actions = checks.indices(actions, np.iinfo(np.int64).max, "action")
         if len(self.actions) != len(self.vectors):
-            raise NasbookError(
-                f"there are {len(self.vectors)} vectors and {len(self.actions)} actions: give one for each"
-            )
+            fits = f"give one for each of {len(self.vectors)} vectors"
+            raise NasbookError(f"actions has the length {len(self.actions)}: {fits}")
         self.actions.flags.writeable = False
         self.error = error
 
