@@ -1,5 +1,7 @@
 """Everything that the checks at the door refuse, with the whole sentence; and what they hand on."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ REFUSED = {
     ),
     "nothing": (
         lambda: checks.numbers(None, "rewards", (2,)),
-        "rewards has the shape (), must be (2,)",
+        "rewards must be a rectangular array of numbers, not None",
     ),
     "too few": (
         lambda: checks.numbers([1, 2], "rewards", (3,)),
@@ -74,7 +76,7 @@ REFUSED = {
     "no discount": (lambda: checks.discount(NAN), "gamma is nan: all entries must be finite"),
     "a discount in words": (
         lambda: checks.discount("much"),
-        "gamma must be a rectangular array of numbers, not 'much'",
+        "gamma must be one number, not 'much'",
     ),
     "too small": (lambda: checks.whole(-1, "steps"), "steps is -1: it must be a whole number of at least 0"),
     "less than the least": (
@@ -132,6 +134,40 @@ REFUSED = {
         lambda: checks.generator(0),
         "rng is 0: it must be a generator, such as numpy.random.default_rng(0)",
     ),
+    "no number at all": (lambda: checks.discount(None), "gamma must be one number, not None"),
+    "a number in words": (lambda: checks.discount("0.9"), "gamma must be one number, not '0.9'"),
+    "rows in words": (
+        lambda: checks.rows([["0.5", "0.5"]], "transitions"),
+        "transitions must be a rectangular array of numbers, not [['0.5', '0.5']]",
+    ),
+    "a hole in a row": (
+        lambda: checks.rows([0.5, None], "prior"),
+        "prior must be a rectangular array of numbers, not [0.5, None]",
+    ),
+    "complex numbers": (
+        lambda: checks.numbers(np.array([1j]), "rewards"),
+        "rewards must be a rectangular array of numbers, not array([0.+1.j])",
+    ),
+    "masked numbers": (
+        lambda: checks.numbers(np.ma.masked_equal([1, 2], 2), "rewards"),
+        "rewards must be a rectangular array of numbers, not masked_array(data=[1, --], mask=[False, True], fill_value=2)",
+    ),
+    "no names at all": (
+        lambda: checks.labels(None, 2, "state", "S"),
+        "state names must be 2 different strings in a list, not None",
+    ),
+    "numbers as names": (
+        lambda: checks.labels([1, "1"], 2, "state", "S"),
+        "state names must be 2 different strings in a list, not [1, '1']",
+    ),
+    "names without order": (
+        lambda: checks.labels({"a"}, 1, "state", "S"),
+        "state names must be 1 different strings in a list, not {'a'}",
+    ),
+    "a name that cannot be printed": (
+        lambda: checks.labels(["a\x00b"], 1, "state", "S"),
+        "state names must be 1 different strings in a list, not ['a\\x00b']",
+    ),
     "too few names": (
         lambda: checks.labels(("wet",), 2, "state", "S"),
         "state names must be 2 different strings, not ('wet',)",
@@ -142,7 +178,7 @@ REFUSED = {
     ),
     "names in one string": (
         lambda: checks.labels("ab", 2, "state", "S"),
-        "state names must be 2 different strings, not 'ab'",
+        "state names must be 2 different strings in a list, not 'ab'",
     ),
     "something long": (
         lambda: checks.labels([f"name {place}" for place in range(20)], 2, "state", "S"),
@@ -195,3 +231,15 @@ def test_a_sequence_of_observations_may_mix_names_and_numbers(values):
 def test_truth_values_are_no_indices():
     with pytest.raises(NasbookError):
         checks.indices(np.array([True, False]), 2, "observation")
+
+
+def test_rows_that_miss_one_by_rounding_are_divided_by_their_sum():
+    row = checks.rows([0.5, 0.5 + 9e-9], "prior")
+    assert abs(row.sum() - 1) < 1e-15 and not row.flags.writeable
+    exact = [0.7, 0.2, 0.1]
+    assert checks.rows(exact, "prior").tolist() == exact
+
+
+def test_fractions_are_numbers():
+    third = Fraction(1, 3)
+    assert checks.rows([third, 2 * third], "prior").tolist() == [1 / 3, 2 / 3]

@@ -6,6 +6,7 @@ Each function returns what it was given in one form, or raises NasbookError nami
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -14,16 +15,25 @@ from nasbook.errors import NasbookError, one_of
 TOLERANCE = 1e-8
 """How far from 1 a row of probabilities may sum: rounding of typed decimals, not a forgotten entry."""
 
+EXACT = 1e-12
+"""Rows further than this from 1 are divided by their sum, since a discount near 1 would add the rest up."""
+
 
 def numbers(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
     """``values`` as a read-only float64 copy whose shape fits one of ``shapes`` (None: any size from 1).
 
-    Raises NasbookError for another shape, for what is no number, and for NaN or infinity.
+    Raises NasbookError for another shape, for what is no real number, for masked entries, NaN and infinity.
     """
     try:
-        array = np.array(values, dtype=np.float64)
+        given = np.asarray(values)
+        # text would be read as numbers, complex numbers would lose their imaginary part, masks would be forgotten
+        real = given.dtype.kind in "biuf" or all(isinstance(one, Real) for one in given.flat)
+        if not real or isinstance(values, np.ma.MaskedArray):
+            raise TypeError
+        array = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
-        raise NasbookError(f"{what} must be a rectangular array of numbers, not {_short(values)}") from None
+        form = "one number" if () in shapes else "a rectangular array of numbers"
+        raise NasbookError(f"{what} must be {form}, not {_short(values)}") from None
     if shapes and not any(_fits(array.shape, shape) for shape in shapes):
         valid = " or ".join(_written(shape) for shape in shapes)
         raise NasbookError(f"{what} has the shape {array.shape}, must be {valid}")
@@ -37,6 +47,8 @@ def numbers(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
 def rows(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
     """As ``numbers``, and every row along the last axis is a distribution: no negative entry, sum 1.
 
+    A row that misses 1 by rounding, up to ``TOLERANCE``, is divided by its sum.
+
     Raises NasbookError as ``numbers`` does, and for a row that is no distribution.
     """
     array = numbers(values, what, *shapes)
@@ -48,6 +60,9 @@ def rows(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
     if len(bad):
         where = _place(what, bad[0]) if array.ndim > 1 else what
         raise NasbookError(f"{where} sums to {sums[tuple(bad[0])]:.8g}: a row of probabilities must sum to 1")
+    if (np.abs(sums - 1) > EXACT).any():
+        array = array / sums[..., None]  # (..., n), (..., 1) -> (..., n)
+        array.flags.writeable = False
     return array
 
 
@@ -107,9 +122,12 @@ def indices(values: Sequence[int | str], count: int, what: str, names: Sequence[
 
 def labels(names: Sequence[str], count: int, what: str, letter: str) -> tuple[str, ...]:
     """``count`` distinct names, by default the letter with a number from 1. Raises NasbookError otherwise."""
-    if not len(names):
+    plain = isinstance(names, list | tuple | np.ndarray)
+    if plain and not len(names):
         return tuple(f"{letter}{position + 1}" for position in range(count))
-    if isinstance(names, str) or len(set(names)) != count or len(names) != count:
+    if not plain or not all(isinstance(name, str) and name.isprintable() and name for name in names):
+        raise NasbookError(f"{what} names must be {count} different strings in a list, not {_short(names)}")
+    if len(set(names)) != count or len(names) != count:
         raise NasbookError(f"{what} names must be {count} different strings, not {_short(names)}")
     return tuple(str(name) for name in names)
 
@@ -129,5 +147,5 @@ def _place(what: str, position: np.ndarray) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
