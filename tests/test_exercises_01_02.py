@@ -5,7 +5,7 @@ import pytest
 
 from nasbook import exercises
 from nasbook.decisions import HMM
-from nasbook.exercises import chapter_01, chapter_02, compare
+from nasbook.exercises import chapter_01, chapter_02
 
 
 def always_from_the_first(transitions, start, steps):
@@ -84,20 +84,3 @@ def counted_starts(prior, transitions, emissions, sequences):
 )
 def test_a_mistake_is_told_its_cause(number, answer, cause):
     assert cause in exercises.diagnosis(number, answer)
-
-
-@pytest.mark.parametrize(
-    ("given", "right", "said"),
-    [
-        (None, 1, "it is None: is a `return` missing?"),
-        ([[1, 2], 3], [1, 2], "it is a list that makes no array of numbers"),
-        ([1, 2], 1, "it has the shape (2,), a single number is wanted"),
-        (1, [1, 2], "it has the shape (), wanted is (2,)"),
-        ([1, float("nan")], [1, 2], "it holds NaN or infinity"),
-        ([[0, 1], [2, 5]], [[0, 1], [2, 3]], "entry [1, 1] of it is 5, right is 3"),
-        (2, 3, "it is 2, right is 3"),
-        (3 + 1e-9, 3, None),
-    ],
-)
-def test_a_difference_is_one_sentence(given, right, said):
-    assert compare.differs(given, right, "it") == said

@@ -23,7 +23,7 @@ def filter_step(belief: np.ndarray, observation: int, transitions: np.ndarray, e
 
 def check_filter_step(answer: Callable) -> str | None:
     belief = np.array([0.75, 0.25])
-    given = answer(belief.copy(), 0, TWO.copy(), HEARD.copy())
+    given = answer(belief, 0, TWO, HEARD)
     # predicted (.45, .55); heard O1: (.3375, .1375), sum .475
     for wrong, said in (
         ([0.3375, 0.1375], "your entries sum to .475, the probability of the observation: divide by it"),
@@ -42,7 +42,7 @@ def check_filter_step(answer: Callable) -> str | None:
     if wrong := differs(given, [0.3375 / 0.475, 0.1375 / 0.475], "the belief after O1"):
         return wrong
     if wrong := differs(
-        given := answer(belief.copy(), 0, TWO.copy(), np.array([[0.9, 0.1], [0.4, 0.6]])),
+        given := answer(belief, 0, TWO, np.array([[0.9, 0.1], [0.4, 0.6]])),
         np.array([0.405, 0.22]) / 0.625,
         "the belief after O1, which S1 emits with .9 and S2 with .4,",
     ):
@@ -52,7 +52,7 @@ def check_filter_step(answer: Callable) -> str | None:
                 "take the column, how likely each state emits this observation"
             )
         return wrong
-    three = answer(belief.copy(), 2, TWO.copy(), np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]]))
+    three = answer(belief, 2, TWO, np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]]))
     if wrong := differs(three, np.array([0.045, 0.275]) / 0.32, "the belief after the last of three observations"):
         return wrong
     certain = answer(np.array([0.0, 1.0]), 1, np.array([[0.9, 0.1], [1.0, 0.0]]), np.array([[0.2, 0.8], [0.5, 0.5]]))
@@ -86,7 +86,7 @@ TURNING = (PRIOR, np.array([[0.6, 0.4], [0.0, 1.0]]), np.array([[0.6, 0.4], [0.4
 
 def check_viterbi(answer: Callable) -> str | None:
     cases = ((WINDING, [0, 1, 0, 1]), (TURNING, [0, 0, 1, 0, 1, 0]), ((PRIOR, TWO, HEARD), [0, 0, 1]))
-    given = [answer(*(part.copy() for part in model), list(seen)) for model, seen in cases]
+    given = [answer(*model, seen) for model, seen in cases]
     best = [_best(*case) for case in cases]
     wrong = [differs(one, right, f"the path for {seen}") for one, right, (_, seen) in zip(given, best, cases)]
     if any(wrong):
@@ -104,7 +104,7 @@ def check_viterbi(answer: Callable) -> str | None:
     # rows alike: each state is chosen alone, by row * emission, however long the sequence
     rows = np.array([[0.4, 0.6], [0.4, 0.6]])
     seen = [0, 1, 1, 0] * 750
-    given = answer(rows[0].copy(), rows, HEARD.copy(), list(seen))
+    given = answer(rows[0], rows, HEARD, seen)
     if differs(given, seen, "the path"):
         return "for 3,000 observations your path is wrong: such products underflow to 0, so add logarithms instead"
     return None
@@ -181,7 +181,7 @@ SEQUENCES = [[0, 0, 1], [1, 1, 1, 0, 1]]
 
 def check_em_step(answer: Callable) -> str | None:
     names = ("the prior", "the transitions", "the emissions")
-    given = answer(PRIOR.copy(), TWO.copy(), HEARD.copy(), [[0, 0, 1]])
+    given = answer(PRIOR, TWO, HEARD, [[0, 0, 1]])
     if not isinstance(given, tuple | list) or len(given) != 3:
         return "wanted are three arrays: prior, transitions and emissions"
     one = _counted([[0, 0, 1]])
@@ -193,7 +193,7 @@ def check_em_step(answer: Callable) -> str | None:
             return "your rows of transitions sum to less than 1: nothing follows the last state, so do not divide by it"
         return _undivided(given, one, names) or wrong
     several = _counted(SEQUENCES)
-    given = answer(PRIOR.copy(), TWO.copy(), HEARD.copy(), [list(one) for one in SEQUENCES])
+    given = answer(PRIOR, TWO, HEARD, SEQUENCES)
     wrong = _first_wrong(given, _shared(several), names, "two sequences")
     if wrong:
         means = [np.mean(parts, axis=0) for parts in zip(*(_shared([one]) for one in several))]

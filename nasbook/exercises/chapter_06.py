@@ -22,7 +22,7 @@ def leave_one_out(rewards):
 def check_leave_one_out(answer) -> str | None:
     # Worked out by hand: the means of the others are 4, 3.5 and 1.5.
     rewards, right = np.array([1.0, 2.0, 6.0]), np.array([-3.0, -1.5, 4.5])
-    given = answer(rewards.copy())
+    given = answer(rewards)
     causes = {
         (-2.0, -1.0, 3.0): "a reward is part of its own baseline: that shrinks the mean gradient by 1 - 1/m",
         (4.0, 3.5, 1.5): "these are the baselines: subtract them from the rewards",
@@ -51,7 +51,7 @@ def policy_gradient(theta_1, theta_2, tokens, rewards, baseline):
 
 def check_policy_gradient(answer) -> str | None:
     rewards, baseline = REWARDS[tuple(TOKENS.T)], 0.45
-    given = answer(THETA_1.copy(), THETA_2.copy(), TOKENS.copy(), rewards.copy(), baseline)
+    given = answer(THETA_1, THETA_2, TOKENS, rewards, baseline)
     if not isinstance(given, tuple | list) or len(given) != 2:
         return "two arrays are wanted, the gradient in theta_1 and the gradient in theta_2"
     for part, name, shape in zip(given, ("theta_1", "theta_2"), ((3,), (3, 2))):
@@ -113,7 +113,7 @@ def critic_variance(p_1, p_2, rewards):
 def check_critic_variance(answer) -> str | None:
     p_1, p_2 = np.array([0.5, 0.3, 0.2]), np.array([[0.6, 0.4], [0.25, 0.75], [0.5, 0.5]])
     value, mean = np.array([0.68, 0.8, 0.35]), 0.65
-    given = answer(p_1.copy(), p_2.copy(), REWARDS.copy())
+    given = answer(p_1, p_2, REWARDS)
     plain = REWARDS.mean(axis=1)  # (3, 2) -> (3,)
     unweighted = "the mean reward given the first token counts both second tokens alike: weigh them by their row of p_2"
     steps = {
