@@ -286,6 +286,7 @@ def test_arrays_cannot_be_changed(tiger, tiger_value):
             array[0] = 1
 
 
+THREE = alpha_vectors.ValueFunction([[1, 2, 3]], [0])
 EITHER = ((0.5, 0.5), (0.5, 0.5))
 
 
@@ -321,6 +322,23 @@ def two(**changes):
         (lambda: two().simulate(lambda belief: 0, 5, None), "rng is None: it must be a generator"),
         (lambda: two().solve("pbvi", rng=0), "rng is 0: it must be a generator"),
         (lambda: two().solve(horizon=1, rng=np.random.RandomState(0)), "it must be a generator"),
+        (lambda: two().solve("pbvi", points=10_001), "points is 10,001: at most 10,000 are allowed"),
+        (
+            lambda: two(rewards=(-1e160, 0)).solve("pbvi"),
+            r"a reward has the modulus 1e\+160: solve takes at most 1e\+100",
+        ),
+        (lambda: two(rewards=(-1e160, 0)).solve(horizon=2), "so scale them"),
+        (lambda: two().simulate(None, 5, np.random.default_rng(0)), "policy is None: it must be a value function or"),
+        (lambda: two().simulate(3, 5, np.random.default_rng(0)), "policy is 3"),
+        (lambda: two().simulate("listen", 5, np.random.default_rng(0)), "policy is 'listen'"),
+        (lambda: two().simulate(THREE, 5, np.random.default_rng(0)), "policy has 3 states and actions up to 0"),
+        (
+            lambda: two().explore({"v": THREE}),
+            r"values\['v'\] has 3 states and actions up to 0: this model has 2 states",
+        ),
+        (lambda: two().explore({"v": alpha_vectors.ValueFunction([[1, 2]], [1])}), "actions up to 1: this model"),
+        (lambda: two().explore({"v": [1, 2]}), r"values\['v'\] is a list: it must be a value function"),
+        (lambda: two().explore(THREE), "values is a ValueFunction: it must be a dict"),
         (lambda: random_pomdp(0, 3).solve(horizon=1).regions(), "intervals for 2 states, not for 3"),
         (lambda: alpha_vectors.ValueFunction([[1, 2]], [0, 1]), "actions has the length"),
     ],
@@ -340,6 +358,29 @@ def test_a_tol_that_rounding_does_not_allow_is_refused(monkeypatch):
     monkeypatch.setattr(envelopes, "distance", lambda first, second: 1e-3)
     with pytest.raises(NasbookError, match="tol is 1e-06: float64 holds values of this size"):
         two().solve(tol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["exact", "pbvi"])
+@pytest.mark.parametrize("gamma", [0.9999, 0.999999])
+def test_more_backups_than_anyone_waits_for_are_refused_before_the_first(method, gamma):
+    start = time.perf_counter()
+    with pytest.raises(NasbookError, match=r"takes up to [\d,]+ backups, at most 100,000 are allowed: take a smaller"):
+        examples.tiger(gamma).solve(method)
+    assert time.perf_counter() - start < 1
+    assert examples.tiger(gamma).solve(method, horizon=2)(HALF) == pytest.approx(-1 - gamma)
+    assert alpha_vectors.backups(100, 0.999, 1e-9) < alpha_vectors.BACKUPS
+
+
+@pytest.mark.parametrize("method", ["exact", "pbvi"])
+@pytest.mark.parametrize("tol", [1e-300, 1e-13])
+def test_a_tol_below_rounding_is_refused(tiger, method, tol):
+    with pytest.raises(NasbookError, match=f"tol is {tol:g}: float64 holds values of this size and gamma to"):
+        tiger.solve(method, tol=tol)
+
+
+def test_the_error_has_a_share_for_rounding(tiger):
+    value = tiger.solve(tol=4e-12)
+    assert 2 * np.finfo(float).eps * 81 / 0.05 < value.error <= 4e-12
 
 
 def test_a_set_of_vectors_that_explodes_is_refused(monkeypatch):

@@ -19,6 +19,9 @@ from nasbook.errors import NasbookError
 NEW = 1e-6
 """A belief nearer than this to a set of beliefs adds nothing to it."""
 
+BACKUPS = 100_000
+"""Above as many backups solving for ever refuses to begin."""
+
 
 class ValueFunction:
     """max_i vectors[i] . b, for beliefs b; ``vectors`` (K, S), the ``actions`` (K,) that their plans begin with.
@@ -124,13 +127,29 @@ def blind(steps: np.ndarray, rewards: np.ndarray) -> ValueFunction:
     return ValueFunction(np.linalg.solve(system, rewards[:, :, None])[:, :, 0], np.arange(len(rewards)))
 
 
+def backups(largest: float, gamma: float, tol: float) -> int:
+    """How many backups bring values of rewards up to ``largest`` within ``tol`` of the optimal ones, at most.
+
+    Raises NasbookError above ``BACKUPS``.
+    """
+    ratio = log(tol) + 2 * log(1 - gamma) - log(4 * max(largest, tol))
+    bound = 2 + ceil(ratio / log(gamma)) if gamma else 2
+    if bound > BACKUPS:
+        raise NasbookError(
+            f"tol {tol:g} at gamma {gamma:g} takes up to {bound:,} backups, at most {BACKUPS:,} are allowed: "
+            "take a smaller gamma, a larger tol, or a horizon"
+        )
+    return bound
+
+
 def point_based(
     steps: np.ndarray, rewards: np.ndarray, gamma: float, tol: float, beliefs: np.ndarray, start: ValueFunction
 ) -> ValueFunction:
     """PBVI: backups at ``beliefs`` (B, S), from a lower bound ``start`` to one that is tight near them.
 
     It ends when no value at the beliefs rises by more than tol (1 - gamma), or than rounding. A belief keeps its
-    vector where a backup gives nothing better, so its value only rises.
+    vector where a backup gives nothing better, so its value only rises. Raises NasbookError for a ``tol`` below
+    what rounding leaves.
     """
     vectors, actions = start.vectors, start.actions
     while True:
@@ -143,30 +162,35 @@ def point_based(
         _, distinct = np.unique(raised, axis=0, return_index=True)
         vectors, actions = raised[distinct], first[distinct]
         if rise.max() <= max(tol * (1 - gamma), envelopes.slack(vectors)):
+            rounding = _rounding(vectors, steps) / (1 - gamma)
+            if rounding > tol:
+                raise _too_fine(tol, rounding)
             return _pruned(vectors, actions)
 
 
 def exact(steps: np.ndarray, rewards: np.ndarray, gamma: float, tol: float, start: ValueFunction) -> ValueFunction:
     """Exact value iteration from a lower bound until the value is within ``tol`` of the optimal one.
 
-    With V' = HV, no belief's value in V' is further from the optimal one than gamma / (1 - gamma) sup |V' - V|, up
-    to rounding. Between two exact backups, point-based ones raise V' where its vectors are the largest: the bound
-    stays a lower one, so the distance from the optimal value still shrinks by gamma or more. Raises NasbookError
-    for a ``tol`` below what rounding leaves.
+    With V' = HV, no belief's value in V' is further from the optimal one than gamma / (1 - gamma) sup |V' - V|, with
+    a share for rounding. Between two exact backups, point-based ones raise V' where its vectors are the largest: the
+    bound stays a lower one, so the distance from the optimal value still shrinks by gamma or more. Raises
+    NasbookError for a ``tol`` below what rounding leaves.
     """
     value = start
     largest = max(float(np.abs(rewards).max()), float(np.abs(start.vectors).max()) * (1 - gamma), tol)
-    enough = 2 + ceil(log(tol * (1 - gamma) ** 2 / (4 * largest)) / log(gamma)) if gamma else 2
-    for _ in range(enough):
+    for _ in range(backups(largest, gamma, tol)):
         vectors, actions = exact_backup(value.vectors, steps, rewards)
-        error = gamma * envelopes.distance(vectors, value.vectors) / (1 - gamma)
+        change, rounding = gamma * envelopes.distance(vectors, value.vectors), _rounding(vectors, steps)
+        error = (change + rounding) / (1 - gamma)
         if error <= tol:
             return ValueFunction(vectors, actions, error)
+        if change <= rounding:
+            break
         backed = ValueFunction(vectors, actions)
         raised = point_based(steps, rewards, gamma, tol, envelopes.witnesses(vectors), backed)
         both = np.concatenate([vectors, raised.vectors]), np.concatenate([actions, raised.actions])
         value = _pruned(*both)
-    raise NasbookError(f"tol is {tol:g}: float64 holds values of this size and gamma to {error:.1g} only")
+    raise _too_fine(tol, error)
 
 
 def grid(n_states: int, count: int) -> np.ndarray:
@@ -210,6 +234,16 @@ def _successors(belief: np.ndarray, transitions: np.ndarray, observations: np.nd
         pairs = np.array([(a, rng.choice(len(row), p=row / row.sum())) for a, row in enumerate(chances)])
     a, o = pairs.T
     return joint[a, :, o] / chances[a, o, None]  # (A, S', O) -> (n, S')
+
+
+def _rounding(vectors: np.ndarray, steps: np.ndarray) -> float:
+    """What one backup to ``vectors`` (K, S) may lose: a product, S - 1 sums over s' and O over o, half an eps each."""
+    each = np.finfo(np.float64).eps / 2
+    return float(each * (steps.shape[1] + steps.shape[2]) * np.abs(vectors).max())
+
+
+def _too_fine(tol: float, error: float) -> NasbookError:
+    return NasbookError(f"tol is {tol:g}: float64 holds values of this size and gamma to {error:.1g} only")
 
 
 def _pruned(vectors: np.ndarray, actions: np.ndarray) -> ValueFunction:

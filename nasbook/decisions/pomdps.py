@@ -25,6 +25,12 @@ METHODS = ("exact", "pbvi")
 POINTS = 128
 """Beliefs that PBVI's set has at most, if none are given."""
 
+MOST_POINTS = 10_000
+"""More beliefs the set is not grown to."""
+
+LARGEST = 1e100
+"""Rewards beyond it are not solved for: their sums and products leave float64."""
+
 
 class Trajectory(NamedTuple):
     """T simulated steps: ``states`` (T + 1,), ``beliefs`` (T + 1, S), ``actions``, ``observations``, ``rewards`` (T,).
@@ -96,16 +102,17 @@ class POMDP:
 
         ``method="exact"``: value iteration with incremental pruning. For ever it begins at the PBVI bound below and
         stops when gamma / (1 - gamma) times the largest difference of two successive value functions, over all
-        beliefs, is at most ``tol``: no value is then further from the optimal one, up to rounding. The number of
-        vectors may grow at each backup, for more than two states often beyond what can be computed.
+        beliefs, with a share for rounding, is at most ``tol``: no value is then further from the optimal one. The
+        number of vectors may grow at each backup, for more than two states often beyond what can be computed.
 
         ``method="pbvi"``: a lower bound from backups at ``beliefs`` (B, S) only; by default at most ``points`` (and
         the corners), a grid and what is reached from it, drawn with ``rng`` if there is one. It stops when no value
         at the beliefs rises by more than tol (1 - gamma).
 
         ``discounted=False`` counts each of the ``horizon`` steps in full. Raises NasbookError for an unknown method,
-        a ``tol`` that rounding does not allow, an undiscounted value without a horizon, beliefs that are no
-        distributions, an ``rng`` that is no generator, and a model too large for exact backups.
+        a ``tol`` that rounding does not allow or that takes more than ``alpha_vectors.BACKUPS`` backups, an
+        undiscounted value without a horizon, beliefs that are no distributions, more than ``MOST_POINTS`` points, an
+        ``rng`` that is no generator, rewards beyond ``LARGEST``, and a model too large for exact backups.
         """
         one_of(method, METHODS, "method")
         tol = checks.number(tol, "tol")
@@ -117,11 +124,18 @@ class POMDP:
             raise NasbookError("an undiscounted value needs a horizon: solve(horizon=8, discounted=False)")
         if rng is not None:
             checks.generator(rng)
+        largest = float(np.abs(self.rewards).max())
+        if largest > LARGEST:
+            raise NasbookError(f"a reward has the modulus {largest:g}: solve takes at most {LARGEST:g}, so scale them")
+        if horizon is None:
+            alpha_vectors.backups(largest, self.gamma, tol)
         model = self._steps(self.gamma if discounted else 1.0), self.expected_rewards
         if method == "exact" and horizon is not None:
             return alpha_vectors.finite(alpha_vectors.exact_backup, horizon, *model)
         if beliefs is None:
             count = checks.whole(points, "points", least=1)
+            if count > MOST_POINTS:
+                raise NasbookError(f"points is {count:,}: at most {MOST_POINTS:,} are allowed")
             beliefs = alpha_vectors.expand(self.transitions, self.observations, count, rng)
         beliefs = checks.rows(beliefs, "beliefs", (None, len(self.states)))
         if horizon is not None:
@@ -147,11 +161,14 @@ class POMDP:
     ) -> Trajectory:
         """Act for ``steps`` steps by ``policy``: a value function, or a function from a belief (S,) to an action.
 
-        The first state is drawn from ``belief``, by default uniform. Raises NasbookError for an action that does
-        not exist, and for an ``rng`` that is no generator.
+        The first state is drawn from ``belief``, by default uniform. Raises NasbookError for a policy that is
+        neither, an action that does not exist, and an ``rng`` that is no generator.
         """
         checks.generator(rng)
-        choose = policy.action if isinstance(policy, ValueFunction) else policy
+        if isinstance(policy, ValueFunction):
+            policy = self._own(policy, "policy").action
+        if not callable(policy):
+            raise NasbookError(f"policy is {policy!r}: it must be a value function or a function from belief to action")
         n_states = len(self.states)
         now = np.full(n_states, 1 / n_states) if belief is None else checks.rows(belief, "belief", (n_states,))
         paid = self._mdp.transition_rewards()
@@ -159,7 +176,7 @@ class POMDP:
         state = _draw(now, rng.random())
         states, taken, shown, rewards, beliefs = [state], [], [], [], [now]
         for to_state, to_observation in draws:
-            action = checks.index(choose(now), len(self.actions), "action", self.actions)
+            action = checks.index(policy(now), len(self.actions), "action", self.actions)
             after = _draw(self.transitions[action, state], to_state)
             observation = _draw(self.observations[action, after], to_observation)
             now, _ = self.update(now, action, observation)
@@ -180,16 +197,32 @@ class POMDP:
     def explore(self, values: Mapping[str, ValueFunction]) -> Shell:
         """The belief-and-alpha-vectors explorer (two states) over named value functions of this model.
 
-        Raises NasbookError for another number of states.
+        Raises NasbookError for another number of states, and for values that are not of this model.
         """
         from nasbook.drawing import beliefs
 
+        if not isinstance(values, Mapping):
+            raise NasbookError(f"values is a {type(values).__name__}: it must be a dict from names to value functions")
+        for name, value in values.items():
+            self._own(value, f"values[{name!r}]")
         plain = {name: (value.vectors, value.actions) for name, value in values.items()}
         names = self.states, self.actions, self.observation_names
         return beliefs.explore(plain, self.transitions, self.observations, *names)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return self.draw()._repr_mimebundle_(include, exclude)
+
+    def _own(self, value: ValueFunction, what: str) -> ValueFunction:
+        """``value`` if it fits this model's states and actions. Raises NasbookError for anything else."""
+        if not isinstance(value, ValueFunction):
+            raise NasbookError(
+                f"{what} is a {type(value).__name__}: it must be a value function, such as solve() gives"
+            )
+        n_states, n_actions = len(self.states), len(self.actions)
+        if value.vectors.shape[1] != n_states or value.actions.max() >= n_actions:
+            has = f"{value.vectors.shape[1]} states and actions up to {value.actions.max()}"
+            raise NasbookError(f"{what} has {has}: this model has {n_states} states and actions up to {n_actions - 1}")
+        return value
 
     def _steps(self, factor: float) -> np.ndarray:
         """factor * P(s' | s, a) O(o | s', a) as (A, O, S, S')."""

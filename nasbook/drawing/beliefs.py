@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasbook.decisions import checks
 from nasbook.decisions.envelopes import line_envelope
 from nasbook.drawing import style, svg
 from nasbook.drawing.shell import Frame, Shell, choice, slider
-from nasbook.errors import NasbookError
+from nasbook.errors import NasbookError, one_of
 
 WIDTH, LEFT, WIDE, TOP, TALL, PANEL = 900, 62, 500, 48, 250, 600
 STRIP, ROWS, ROW = TOP + TALL + 24, TOP + TALL + 100, 24
@@ -82,7 +83,14 @@ def prepare(
 
 
 def render(story: Story, value: str, belief: float) -> Frame:
-    """The frame of value function ``value`` at ``belief``, the probability of the first state."""
+    """The frame of value function ``value`` at ``belief``, the probability of the first state.
+
+    Raises NasbookError for a value function that does not exist and for a belief outside [0, 1].
+    """
+    one_of(value, story.layers, "value function")
+    belief = checks.number(belief, "belief")
+    if not 0 <= belief <= 1:
+        raise NasbookError(f"belief is {belief:g}: a probability is at least 0 and at most 1")
     layer = story.layers[value]
     scores = layer.vectors @ (belief, 1 - belief)  # (K, 2) -> (K,)
     best = int(scores.argmax())
