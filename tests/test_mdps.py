@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from nasbook import NasbookError
-from nasbook.decisions import MDP, examples
+from nasbook.decisions import MDP, examples, grid_world
+from nasbook.decisions.mdps import best_actions
 
 OPTIMAL = (66.911765, 59.558824)
 SOLVERS = ("value_iteration", "policy_iteration", "modified_policy_iteration")
@@ -170,6 +171,38 @@ def test_policy_iteration_ends_where_rounding_makes_ties_flicker(seed, monkeypat
     monkeypatch.setattr("nasbook.decisions.mdps.TIE", 0.0)
     monkeypatch.setattr("nasbook.decisions.mdps.count", lambda start: range(start, 100))
     np.testing.assert_allclose(mdp.policy_iteration().values, mdp.evaluate([0] * n_states), atol=1e-9)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_large_penalty_makes_no_ties(solver):
+    """The way right is the only good one, the rim costs one step more: a share of the penalty is no measure of that."""
+    for penalty in (-1e3, -1e12):
+        world = grid_world(["S.G", ".T."], rewards={"T": penalty})
+        solution = getattr(world.mdp, solver)()
+        assert world.greedy_path(solution.policy) == ([0, 1, 2], -2)
+        assert solution.values.tolist() == pytest.approx([-1.9, -1, 0, -2.71, 0, -1])
+        assert solution.policy.tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_a_tie_is_relative_to_the_best_value_of_its_own_row():
+    assert best_actions(np.array([[-1e12, -2, -1], [1, 1 + 1e-13, 0], [-1e12, -1e12 + 0.1, -2e12]])).tolist() == [
+        2,
+        0,
+        0,
+    ]
+    assert best_actions(np.zeros((2, 3))).tolist() == [0, 0]
+
+
+def test_policy_iteration_goes_on_beside_a_state_of_a_huge_value():
+    """A line of six states to a goal, and one that pays -1e20 for ever: the sum of all values does not move."""
+    stay, right = np.eye(8), np.eye(8)[[1, 2, 3, 4, 5, 6, 6, 7]]
+    mdp = MDP([stay, right], np.array([[-1.0] * 6 + [0, -1e20], [-0.5] * 5 + [0.5, 0, -1e20]]), 0.9)
+    apart = MDP([stay[:7, :7], right[:7, :7]], mdp.rewards[:, :7], 0.9)
+    assert mdp.policy_iteration().policy[:7].tolist() == apart.policy_iteration().policy.tolist() == [1] * 6 + [0]
+
+
+def test_the_repr_counts_one():
+    assert repr(MDP([[[1]]], [0], 0.5)) == "MDP of 1 state and 1 action, gamma 0.5"
 
 
 def test_gamma_zero_is_the_best_immediate_reward():

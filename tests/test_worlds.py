@@ -125,6 +125,10 @@ def after_the_end():
     ("act", "said"),
     [
         (lambda: grid_world([]), "rows of letters"),
+        (lambda: grid_world(None), "rows of letters, all of one length, not None"),
+        (lambda: grid_world(3), "rows of letters, all of one length, not 3"),
+        (lambda: grid_world(["SG"], rewards=[1]), r"rewards must be a mapping .* not \[1\]"),
+        (lambda: grid_world(["S" + "." * 79, *["." * 80] * 78, "." * 79 + "G"]), "6,400 cells does not fit.*5,500"),
         (lambda: grid_world(["S.", "G"]), "all of one length"),
         (lambda: grid_world(["SG", ".g"]), "unknown letter in a layout 'g'.*did you mean 'G'"),
         (lambda: grid_world(["SSG"]), "has 2 S"),

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
+from operator import index
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,6 +29,10 @@ ENTRIES = 100_000_000
 
 LONGEST = 1_000_000
 """Steps after which an episode counts as endless where no ``steps`` are given."""
+
+
+STEP = "observation, reward, terminated, truncated, info"
+"""What an environment's ``step`` returns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +69,12 @@ def q_learning(
     probabilities (S, A). Raises NasbookError for what is none of these, for spaces that are not discrete, and for
     an episode without end.
     """
+    gamma = checks.discount(gamma)
 
     def target(step: _Step, values: list[float], allowed: list[int]) -> float:
         return updates.q_learning_target(step.reward, gamma, [values[a] for a in allowed], step.terminated)
 
-    return _learn(_Walk(env, rng, steps, episodes), target, gamma, learning_rate, epsilon, behaviour)
+    return _learn(_Walk(env, rng, steps, episodes), target, learning_rate, epsilon, behaviour)
 
 
 def sarsa(
@@ -82,12 +88,13 @@ def sarsa(
     epsilon: float = 0.1,
 ) -> Learned:
     """Learn the values of the epsilon-greedy policy that acts: on-policy. Arguments as for ``q_learning``."""
+    gamma = checks.discount(gamma)
 
     def target(step: _Step, values: list[float], allowed: list[int]) -> float:
         taken = 0.0 if step.next_action is None else values[step.next_action]
         return updates.sarsa_target(step.reward, gamma, taken, step.terminated)
 
-    return _learn(_Walk(env, rng, steps, episodes), target, gamma, learning_rate, epsilon, None, ahead=True)
+    return _learn(_Walk(env, rng, steps, episodes), target, learning_rate, epsilon, None, ahead=True)
 
 
 def expected_sarsa(
@@ -105,13 +112,14 @@ def expected_sarsa(
 
     Arguments as for ``q_learning``; epsilon 0 with a ``behaviour`` is Q-learning.
     """
+    gamma, epsilon = checks.discount(gamma), _share(epsilon)
 
     def target(step: _Step, values: list[float], allowed: list[int]) -> float:
         following = [values[a] for a in allowed]
         chances = updates.epsilon_greedy(following, epsilon)
         return updates.expected_sarsa_target(step.reward, gamma, following, chances, step.terminated)
 
-    return _learn(_Walk(env, rng, steps, episodes), target, gamma, learning_rate, epsilon, behaviour)
+    return _learn(_Walk(env, rng, steps, episodes), target, learning_rate, epsilon, behaviour)
 
 
 def model_based(
@@ -178,22 +186,24 @@ class _Walk:
     def steps(self, choose: Callable[[int], int], ahead: bool) -> Iterator[_Step]:
         """Each step as it is taken; ``ahead``: the next action is chosen before the step is learned from."""
         seed, done, length, total = int(self._rng.integers(2**31)), 0, 0, 0.0
-        state, action = self._arrived(*self._env.reset(seed=seed)), None
+        state, action = self._begun(self._env.reset(seed=seed)), None
         while True:
             action = choose(state) if action is None else action
-            seen, reward, terminated, truncated, info = self._env.step(action + self._firsts[1])
+            answer = self._env.step(action + self._firsts[1])
+            seen, paid, terminated, truncated, info = _parts(answer, "step", STEP)
+            reward = _real(paid)
             if not isfinite(reward):
-                raise NasbookError(f"the environment paid {reward} in state {state} for action {action}")
+                raise NasbookError(f"the environment paid {paid} in state {state} for action {action}")
             next_state = self._arrived(seen, {} if terminated else info)
             next_action = choose(next_state) if ahead and not terminated else None
-            yield _Step(state, action, float(reward), next_state, bool(terminated), next_action)
-            done, length, total = done + 1, length + 1, total + float(reward)
+            yield _Step(state, action, reward, next_state, bool(terminated), next_action)
+            done, length, total = done + 1, length + 1, total + reward
             if terminated or truncated:
                 self._returns.append(total)
             if done == self._limit or len(self._returns) == self._episodes:
                 return
             if terminated or truncated:
-                state, action, length, total = self._arrived(*self._env.reset()), None, 0, 0.0
+                state, action, length, total = self._begun(self._env.reset()), None, 0, 0.0
             else:
                 state, action = next_state, next_action
             if self._limit is None and length == LONGEST:
@@ -211,21 +221,33 @@ class _Walk:
         forbidden = np.ones(self.sizes, dtype=bool)
         for state, actions in enumerate(self.allowed):
             forbidden[state, actions] = False
-        best = best_actions(np.where(forbidden, q.min() - np.abs(q).max() - 1, q))
+        best = best_actions(np.where(forbidden, -np.inf, q))
         return Learned(q, best, np.array(self._returns, dtype=np.float64), visits.astype(np.int64), model)
 
+    def _begun(self, answer) -> int:
+        return self._arrived(*_parts(answer, "reset", "observation, info"))
+
     def _arrived(self, seen, info: dict) -> int:
-        state = int(seen) - self._firsts[0]
+        n_states, n_actions = self.sizes
+        try:
+            state = index(seen) - self._firsts[0]
+        except TypeError:
+            state = -1
+        if not 0 <= state < n_states:
+            first = self._firsts[0]
+            raise NasbookError(f"the environment showed {seen!r}: its states are {first} to {first + n_states - 1}")
         if "action_mask" in info:
-            self.allowed[state] = np.flatnonzero(info["action_mask"]).tolist()
+            mask = np.asarray(info["action_mask"])
+            if mask.shape != (n_actions,):
+                raise NasbookError(f"the environment's action_mask has the shape {mask.shape}, must be ({n_actions},)")
+            self.allowed[state] = np.flatnonzero(mask).tolist()
             if not self.allowed[state]:
                 raise NasbookError(f"the environment's action_mask allows no action in state {state}")
         return state
 
 
-def _learn(walk, target, gamma, learning_rate, epsilon, behaviour, ahead: bool = False) -> Learned:
+def _learn(walk, target, learning_rate, epsilon, behaviour, ahead: bool = False) -> Learned:
     """The loop of the three model-free agents: they differ in the target, and in when the next action is chosen."""
-    checks.discount(gamma)
     constant = None if callable(learning_rate) else checks.number(learning_rate, "learning_rate")
     n_states, n_actions = walk.sizes
     # Lists: reading one number of an array takes longer than a whole update.
@@ -234,18 +256,17 @@ def _learn(walk, target, gamma, learning_rate, epsilon, behaviour, ahead: bool =
     for step in walk.steps(_chooser(walk, q, epsilon, behaviour), ahead):
         state, action = step.state, step.action
         visits[state][action] += 1
-        now = learning_rate(visits[state][action]) if constant is None else constant
+        given = learning_rate(visits[state][action]) if constant is None else constant
+        now = _real(given)
         if not 0 < now <= 1:
-            raise NasbookError(f"the learning rate of visit {visits[state][action]} is {now}: it must lie in (0, 1]")
+            raise NasbookError(f"the learning rate of visit {visits[state][action]} is {given}: it must lie in (0, 1]")
         goal = target(step, q[step.next_state], walk.allowed[step.next_state])
         q[state][action] = updates.updated(q[state][action], goal, now)
     return walk.learned(np.array(q), np.array(visits))
 
 
 def _chooser(walk: _Walk, q: list[list[float]], epsilon: float, behaviour) -> Callable[[int], int]:
-    epsilon = checks.number(epsilon, "epsilon")
-    if not 0 <= epsilon <= 1:
-        raise NasbookError(f"epsilon is {epsilon:g}: a probability lies between 0 and 1")
+    epsilon = _share(epsilon)
     uniforms, allowed = walk.draw(), walk.allowed
     if isinstance(behaviour, str) and behaviour != "uniform":
         raise NasbookError(f"unknown behaviour {behaviour!r}: valid are 'uniform', probabilities (S, A), or None")
@@ -269,6 +290,28 @@ def _chooser(walk: _Walk, q: list[list[float]], epsilon: float, behaviour) -> Ca
         return max(zip(chances, actions))[1]  # rounding left a crumb
 
     return choose
+
+
+def _share(epsilon: float) -> float:
+    epsilon = checks.number(epsilon, "epsilon")
+    if not 0 <= epsilon <= 1:
+        raise NasbookError(f"epsilon is {epsilon:g}: a probability lies between 0 and 1")
+    return epsilon
+
+
+def _real(value) -> float:
+    """``value`` as a float, NaN for what is no number: ``checks.number`` would cost as much as a whole update."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return nan
+
+
+def _parts(answer, call: str, parts: str) -> tuple:
+    wanted = parts.count(",") + 1
+    if not isinstance(answer, tuple) or len(answer) != wanted or not isinstance(answer[-1], dict):
+        raise NasbookError(f"the environment's {call}() must return ({parts}), info a dict, not {answer!r}")
+    return answer
 
 
 def _discrete(env: gymnasium.Env, what: str):

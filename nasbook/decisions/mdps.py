@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nasbook.drawing.picture import Picture
 
 TIE = 1e-12
-"""Actions whose values differ by less than this share of the largest value are equal: the lowest index wins."""
+"""Actions within this share of the value of a state's best action are equal to it: the lowest index wins."""
 
 SWEEPS = 1_000_000
 """Above as many sweeps value iteration refuses to begin."""
@@ -67,7 +67,9 @@ class MDP:
         self.expected_rewards.flags.writeable = self.terminal.flags.writeable = False
 
     def __repr__(self) -> str:
-        return f"MDP of {len(self.states)} states and {len(self.actions)} actions, gamma {self.gamma:g}"
+        sizes = (len(self.states), "state"), (len(self.actions), "action")
+        states, actions = (f"{size} {what}{'s' * (size > 1)}" for size, what in sizes)
+        return f"MDP of {states} and {actions}, gamma {self.gamma:g}"
 
     def transition_rewards(self) -> np.ndarray:
         """The rewards as (A, S, S), one for each transition, whatever form they were given in; read-only."""
@@ -122,18 +124,19 @@ class MDP:
         """Evaluate by linear solve, improve, until nothing improves; ``.iterations`` counts the evaluations.
 
         It begins with action 0 everywhere. An action is exchanged only for one that is better by more than ``TIE``,
-        and the loop ends when the values stop rising: so it ends with ties too, and then takes the lowest index.
+        and the loop ends when no state's value rises above all it had before: so it ends with ties too, and then
+        takes the lowest index.
         """
         everywhere = np.arange(len(self.states))
-        policy, before = np.zeros(len(self.states), dtype=np.int64), -np.inf
+        policy, before = np.zeros(len(self.states), dtype=np.int64), np.full(len(self.states), -np.inf)
         for iterations in count(1):
             values = self.evaluate(policy)
             q = self._q(values)
             best = best_actions(q)
-            better = q[everywhere, best] - q[everywhere, policy] > _tie(q)  # (S, A) -> (S,)
-            if not better.any() or values.sum() <= before:
+            better = q[everywhere, best] - q[everywhere, policy] > _tie(q)[:, 0]  # (S, A) -> (S,)
+            if not better.any() or (values <= before).all():
                 return _solution(values, best, iterations)
-            policy, before = np.where(better, best, policy), values.sum()
+            policy, before = np.where(better, best, policy), np.maximum(before, values)
 
     def modified_policy_iteration(self, sweeps: int = 5, tol: float = 1e-9) -> Solution:
         """Value iteration with ``sweeps`` backups of the greedy policy after each optimal one; ``tol`` as there.
@@ -198,8 +201,8 @@ def best_actions(q: np.ndarray) -> np.ndarray:
     return (q >= q.max(axis=1, keepdims=True) - _tie(q)).argmax(axis=1)  # (S, A) -> (S,)
 
 
-def _tie(q: np.ndarray) -> float:
-    return TIE * float(np.abs(q).max())
+def _tie(q: np.ndarray) -> np.ndarray:
+    return TIE * np.abs(q.max(axis=1, keepdims=True))  # (S, A) -> (S, 1)
 
 
 def _solution(values: np.ndarray, policy: np.ndarray, iterations: int) -> Solution:

@@ -31,6 +31,9 @@ LETTERS = {
     "#": "wall",
 }
 
+CELLS = 5_500
+"""Largest number of states of a grid: its dense transitions, (A, S, S) in float64, take 1 GB."""
+
 CLIFF = ("............", "............", "............", "SCCCCCCCCCCG")
 SLIPPERY = ("...G", ".#.T", "S...")
 
@@ -125,6 +128,8 @@ def grid_world(
         raise NasbookError(f"slip is {slip:g}: a probability lies between 0 and 1")
     where = {(r, c): letter for r, line in enumerate(grid) for c, letter in enumerate(line)}
     cells = tuple(cell for cell, letter in where.items() if letter not in "#C")
+    if len(cells) > CELLS:
+        raise NasbookError(f"a grid of {len(cells):,} cells does not fit: its transitions are dense, at most {CELLS:,}")
     number = {cell: state for state, cell in enumerate(cells)}
     start = next(state for cell, state in number.items() if where[cell] == "S")
     steps = list(MOVES.values())
@@ -163,7 +168,8 @@ def slippery_grid(gamma: float = 0.9, slip: float = 0.2) -> GridWorld:
 
 
 def _layout(layout: Sequence[str]) -> tuple[str, ...]:
-    grid = tuple(layout.split() if isinstance(layout, str) else layout)
+    rows = layout.split() if isinstance(layout, str) else layout
+    grid = tuple(rows) if np.iterable(rows) else ()
     if not grid or not all(isinstance(line, str) and line and len(line) == len(grid[0]) for line in grid):
         raise NasbookError(f"a layout is rows of letters, all of one length, not {layout!r}")
     for letter in "".join(grid):
@@ -175,6 +181,8 @@ def _layout(layout: Sequence[str]) -> tuple[str, ...]:
 
 
 def _pays(rewards: Mapping[str, float] | None) -> dict[str, float]:
+    if rewards is not None and not isinstance(rewards, Mapping):
+        raise NasbookError(f"rewards must be a mapping such as {{'G': 1}}, from letters to numbers, not {rewards!r}")
     payable = [letter for letter in LETTERS if letter not in "#S"]
     given = {one_of(letter, payable, "letter in rewards"): paid for letter, paid in (rewards or {}).items()}
     return {".": -1.0} | {letter: checks.number(paid, f"rewards[{letter!r}]") for letter, paid in given.items()}
