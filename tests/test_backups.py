@@ -138,3 +138,8 @@ def test_a_picture_of_paths_says_how_long_they_are():
 def test_a_frame_that_does_not_exist_is_refused(seen, sweep, state, said):
     with pytest.raises(NasbookError, match=said):
         backups.render(seen, sweep, state)
+
+
+def test_a_widget_needs_a_sweep():
+    with pytest.raises(NasbookError, match="sweeps is 0"):
+        backups.explore(sweeps=0)

@@ -148,6 +148,10 @@ def test_who_sees_the_context_beats_who_does_not():
         (lambda: explorers.UCB1(2).update(None, 5, 1), "unknown arm 5"),
         (lambda: explorers.Exp3(2, 0), "mixing is 0"),
         (lambda: explorers.Exp3(2).update(None, 0, -1), "reward is -1"),
+        (lambda: explorers.FixedPolicy([0.5, 0.5]).update(None, "a", 1), "unknown arm 'a'"),
+        (lambda: explorers.FixedPolicy([0.5, 0.5]).update(None, 0, None), "reward"),
+        (lambda: bandits.play(None, explorers.UCB1(2), 5, generator()), "the environment is NoneType"),
+        (lambda: bandits.play(bandits.BernoulliBandit(MEANS), None, 5, generator()), "the policy is NoneType"),
         (lambda: explorers.FixedPolicy([0.5, 0.4]), "sums to 0.9"),
         (lambda: bandits.play(bandits.BernoulliBandit(MEANS), explorers.UCB1(3), 5, generator()), "3 arms"),
         (lambda: bandits.play(bandits.BernoulliBandit(MEANS), explorers.UCB1(4), 0, generator()), "steps is 0"),
@@ -157,6 +161,28 @@ def test_bad_input_gets_a_sentence(wrong, said):
     with pytest.raises(NasbookError, match=said) as raised:
         wrong()
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("rng", [0, None])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda rng: bandits.BernoulliBandit([0.5]).pull(0, rng),
+        lambda rng: bandits.LinearBandit([[1, 2]], [[1, 2]]).context(rng),
+        lambda rng: bandits.LinearBandit([[1, 2]], [[1, 2]]).pull(0, rng, [1, 2]),
+        lambda rng: explorers.draw(np.array([0.5, 0.5]), rng),
+        lambda rng: explorers.ThompsonSampling(2).choose(None, rng),
+        lambda rng: explorers.LinearThompsonSampling(2).choose([1.0], rng),
+    ],
+)
+def test_a_bare_seed_is_no_generator(call, rng):
+    with pytest.raises(NasbookError, match=f"rng is {rng}"):
+        call(rng)
+
+
+def test_a_log_is_compared_by_identity():
+    log = bandits.play(bandits.BernoulliBandit([0.5]), explorers.UCB1(1), 3, generator())
+    assert log == log
 
 
 @pytest.mark.parametrize("make", [explorers.ThompsonSampling, explorers.UCB1, explorers.Exp3, explorers.LinearModel])

@@ -32,6 +32,18 @@ def test_the_best_of_equals_is_the_first():
     assert gradients.History(tokens, rewards, np.zeros(2), np.zeros(2)).best == ((1,), 0.9)
 
 
+def test_a_history_is_compared_by_identity():
+    history = gradients.History(np.zeros((2, 2, 1)), np.zeros((2, 2)), np.zeros(2), np.zeros(2))
+    assert history == history
+
+
+def test_an_accuracy_is_copied():
+    table, found = np.array([0.5, 0.6]), {(0,): 0.5, (1,): 0.6}
+    environments = [ArchitectureEnv((2,), table), ArchitectureEnv((2,), found)]
+    table[0] = found[0,] = 0.9
+    assert [one.table().tolist() for one in environments] == [[0.5, 0.6]] * 2
+
+
 def test_an_episode_earns_the_sum_of_its_rewards():
     assert gradients.play(Line(), np.array([[0, 0], [1, 2]])).tolist() == [2, 2]
 

@@ -313,3 +313,22 @@ def test_the_places_are_those_that_were_asked_for():
     asked = [node[:2] for node in nodes(graph)]
     assert np.allclose(np.subtract(drawn, drawn[0]), np.subtract(asked, asked[0]), atol=0.1)
     assert render.svg(graph.source, "the same") == render.svg(graph.source, "the same")
+
+
+def test_names_with_backslashes_and_control_characters_are_drawn_as_they_are():
+    picture = diagrams.chain_picture(TWO, None, ("a\\N", "b\x01"))
+    shown = [text.text for text in ElementTree.fromstring(picture.svg).iter(f"{SVG}text")]
+    assert "a\\N" in shown and "b\N{REPLACEMENT CHARACTER}" in shown
+    assert any("a\\N to a\\N .5" in text for text in shown)
+
+
+def test_a_heat_map_does_not_fit_into_the_chart():
+    class Model:
+        def __init__(self, count):
+            self.count = count
+
+        def draw(self):
+            return diagrams.chain_picture(walk(self.count), None, names(self.count))
+
+    with pytest.raises(NasbookError, match="the MDP is too large for the chart"):
+        diagrams.four_models_picture(Model(2), Model(2), Model(20), Model(2))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from nasbook.decisions import bandits, explorers
+from nasbook.errors import NasbookError
 
 SETTINGS = settings(derandomize=True, deadline=None, max_examples=30)
 
@@ -98,11 +99,11 @@ def test_a_policy_without_chance_puts_all_probability_on_its_choice(make):
 
 
 def test_an_impossible_arm_is_never_drawn():
-    class Lowest:
-        def random(self):
+    class Lowest(np.random.Generator):
+        def random(self, *args, **kwargs):
             return 0.0
 
-    assert explorers.draw(np.array([0.0, 1.0, 0.0]), Lowest()) == 1
+    assert explorers.draw(np.array([0.0, 1.0, 0.0]), Lowest(np.random.PCG64(0))) == 1
 
 
 # UCB1
@@ -200,3 +201,26 @@ def test_linear_thompson_draws_from_the_gaussian_posterior(shared):
     whitened = np.linalg.solve(np.linalg.cholesky(covariance), (drawn - mean).T)
     assert all(stats.kstest(row, "norm").pvalue > 1e-4 for row in whitened)
     assert abs(np.corrcoef(whitened)[0, 1]) < 5 / 20_000**0.5
+
+
+def test_equal_scores_are_equal_to_rounding_of_the_largest():
+    assert explorers.best(np.array([1e-13, 5e-13])) == 1
+    assert explorers.best(np.array([1e6, 1e6 * (1 + 1e-14)])) == 0
+    assert explorers.best(np.array([0.5, np.inf, np.inf])) == 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_posterior_lost_in_rounding_gets_a_sentence(shared):
+    policy = explorers.LinearThompsonSampling(2, 2, noise=1e-9, shared=shared)
+    for x in ([1.0, 1.0], [1.0, 1.0 + 1e-9]):
+        policy.update([x, x], 0, 1.0)
+    with pytest.raises(NasbookError, match="nearly collinear"):
+        policy.choose([[1, 0], [0, 1]], generator())
+
+
+def test_a_reward_written_as_text_is_no_traceback():
+    policy = explorers.ThompsonSampling(2)
+    try:
+        policy.update(None, 0, "1")
+    except NasbookError as error:
+        assert "reward" in str(error)

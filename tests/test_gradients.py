@@ -1,6 +1,7 @@
 """Policy gradients against enumeration, finite differences and closed forms; values of the book's METHODS 0.6."""
 
 import itertools
+from decimal import Decimal
 from functools import partial
 from math import log
 
@@ -23,7 +24,13 @@ def fresh(**settings):
 
 def test_the_two_step_policy_has_the_printed_reward_and_gradient():
     policy = two_steps()
-    assert gradients.expected_reward(policy, REWARDS) == pytest.approx(J, abs=1e-10)
+    first, second = policy.tables
+    exact = Decimal(0)  # 28 digits, by enumeration
+    for (a, b), reward in np.ndenumerate(REWARDS):
+        tops = [[Decimal(float(logit)).exp() for logit in row] for row in (first, second[a])]
+        exact += tops[0][a] / sum(tops[0]) * tops[1][b] / sum(tops[1]) * Decimal(float(reward))
+    assert float(exact) == pytest.approx(J, abs=5e-11)
+    assert gradients.expected_reward(policy, REWARDS) == pytest.approx(float(exact), abs=1e-14)
     np.testing.assert_allclose(gradients.exact_gradient(policy, REWARDS), GRADIENT, rtol=0, atol=5e-9)
 
 
@@ -262,6 +269,8 @@ run = partial(gradients.reinforce, steps=1, batch=2, learning_rate=1, rng=np.ran
         (lambda: gradients.advantages([1, np.inf]), r"rewards\[1\] is inf"),
         (lambda: gradients.advantages([1, 2], lambda r: r[:1]), r"advantages has the shape \(1,\)"),
         (lambda: gradients.clipped_weights([0], [0], [1], clip=0), "clip is 0"),
+        (lambda: gradients.clipped_objective([1000], [0], [-1]), "not finite"),
+        (lambda: gradients.clipped_weights([1000], [0], [-1]), "not finite"),
         (lambda: gradients.expected_reward(two_steps(), [[1], [1, 2]]), "rectangular"),
         (lambda: run(two_steps(), REWARDS, batch=0), "batch is 0"),
         (lambda: gradients.clipped_weights([0, 0], [0], [1]), "log-probabilities has the shape"),

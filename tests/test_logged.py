@@ -239,6 +239,8 @@ def test_a_bad_log_gets_a_sentence(estimator, log, target, said):
         (lambda: logged.doubly_robust(*LOG, PI, [MODEL, MODEL]), "model has 2 rows for 3 rounds"),
         (lambda: logged.direct_method(PI, MODEL), "each one row"),
         (lambda: logged.direct_method([PI, PI], [MODEL] * 3), "model has 3 rows for 2 rounds"),
+        (lambda: logged.ips([0, 1], [1, 1], [1e-320, 0.5], [0.5, 0.5]), "not finite"),
+        (lambda: logged.snips([0, 1], [1, 1], [1e-320, 0.5], [0.5, 0.5]), "not finite"),
         (lambda: logged.effective_sample_size([0, 0]), "all zero"),
         (lambda: logged.effective_sample_size([1, -1]), "not be negative"),
     ],
@@ -246,3 +248,8 @@ def test_a_bad_log_gets_a_sentence(estimator, log, target, said):
 def test_bad_input_gets_a_sentence(wrong, said):
     with pytest.raises(NasbookError, match=said):
         wrong()
+
+
+@pytest.mark.parametrize("weight", [1e200, 1e-200])
+def test_the_effective_size_does_not_depend_on_the_unit(weight):
+    assert logged.effective_sample_size([weight] * 2) == 2

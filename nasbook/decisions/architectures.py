@@ -58,13 +58,19 @@ class ArchitectureEnv(gymnasium.Env):
             )
         self.observation_space = spaces.Discrete(self._first[-1] + 1)
         self.action_space = spaces.Discrete(max(self.choices))
-        whole = callable(accuracy) or isinstance(accuracy, Mapping)
-        self._accuracy = accuracy if whole else np.asarray(accuracy, dtype=object)
-        if not whole and self._accuracy.shape != self.choices:
-            raise NasbookError(f"accuracy has the shape {self._accuracy.shape}, must be {self.choices}")
-        self.names = tuple(checks.labels(one, size, "token", "t") for one, size in zip(names, self.choices))
+        if isinstance(accuracy, Mapping):
+            self._accuracy = dict(accuracy)
+        elif callable(accuracy):
+            self._accuracy = accuracy
+        else:
+            self._accuracy = np.array(accuracy, dtype=object)
+            if self._accuracy.shape != self.choices:
+                raise NasbookError(f"accuracy has the shape {self._accuracy.shape}, must be {self.choices}")
+        if isinstance(names, str) or not isinstance(names, Sequence | np.ndarray):
+            raise NasbookError(f"names must be a sequence of token names for each step, not {names!r}")
         if len(names) not in (0, len(self.choices)):
             raise NasbookError(f"names are given for {len(names)} of {len(self.choices)} steps")
+        self.names = tuple(checks.labels(one, size, "token", "t") for one, size in zip(names, self.choices))
         self._tokens: tuple[int, ...] = ()
         self._over = True
 
@@ -76,6 +82,8 @@ class ArchitectureEnv(gymnasium.Env):
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict]:
         """Append a token; see the class."""
+        if self._over and not self._tokens:
+            raise NasbookError("no architecture is begun: reset the environment first")
         if self._over:
             raise NasbookError("the architecture is complete: reset the environment before the next token")
         token = checks.index(action, max(self.choices), "token")
@@ -88,6 +96,10 @@ class ArchitectureEnv(gymnasium.Env):
 
     def number(self, tokens: Sequence[int]) -> int:
         """The observation that stands for a list of 0 to T tokens."""
+        try:
+            tokens = tuple(tokens)
+        except TypeError:
+            raise NasbookError(f"the tokens must be a sequence such as (0, 1), not {tokens!r}") from None
         if len(tokens) > len(self.choices):
             raise NasbookError(f"a list has at most {len(self.choices)} tokens, not {len(tokens)}")
         place = 0
@@ -99,7 +111,12 @@ class ArchitectureEnv(gymnasium.Env):
         """The architecture that a deterministic policy, one token for each observation, writes."""
         tokens: tuple[int, ...] = ()
         for step, size in enumerate(self.choices):
-            tokens += (checks.index(policy[self.number(tokens)], size, f"token of step {step}"),)
+            place = self.number(tokens)
+            try:
+                token = policy[place]
+            except (IndexError, KeyError, TypeError):
+                raise NasbookError(f"the policy has no token for the observation {place}") from None
+            tokens += (checks.index(token, size, f"token of step {step}"),)
         return tokens
 
     def table(self) -> np.ndarray:

@@ -45,7 +45,8 @@ class BernoulliBandit:
 
     def pull(self, arm: int, rng: np.random.Generator, context=None) -> float:
         """A reward of ``arm``, in [0, 1]. Raises NasbookError for an unknown arm."""
-        return float(rng.binomial(self.trials, self.means[checks.index(arm, self.arms, "arm")]) / self.trials)
+        mean = self.means[checks.index(arm, self.arms, "arm")]
+        return float(checks.generator(rng).binomial(self.trials, mean) / self.trials)
 
 
 class LinearBandit:
@@ -73,7 +74,7 @@ class LinearBandit:
 
     def context(self, rng: np.random.Generator) -> np.ndarray:
         """One of the contexts, (features,) or (arms, features)."""
-        return self.contexts[rng.integers(len(self.contexts))]
+        return self.contexts[checks.generator(rng).integers(len(self.contexts))]
 
     def expected(self, context) -> np.ndarray:
         """Mean reward of each arm, (arms,), at ``context``. Raises NasbookError for a wrong shape."""
@@ -83,10 +84,10 @@ class LinearBandit:
     def pull(self, arm: int, rng: np.random.Generator, context) -> float:
         """A reward of ``arm`` at ``context``. Raises NasbookError for an unknown arm or a wrong context."""
         mean = self.expected(context)[checks.index(arm, self.arms, "arm")]
-        return float(mean + self.noise * rng.standard_normal())
+        return float(mean + self.noise * checks.generator(rng).standard_normal())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Log:
     """What was played, one entry a round.
 
@@ -107,8 +108,12 @@ def play(environment, policy, steps: int, rng: np.random.Generator) -> Log:
 
     Regret is the expected one (Lattimore and Szepesvari 2020, section 4.4): it counts means, not the luck of
     rewards. Raises NasbookError if policy and environment have different numbers of arms, and for an ``rng`` that is
-    no generator.
+    no generator, an environment that pays nothing or a policy that does not choose.
     """
+    if not hasattr(environment, "pull"):
+        raise NasbookError(f"the environment is {type(environment).__name__}: it must be a bandit, with a method pull")
+    if not hasattr(policy, "choose"):
+        raise NasbookError(f"the policy is {type(policy).__name__}: it must have a method choose, as UCB1 has")
     if policy.arms != environment.arms:
         raise NasbookError(f"the policy has {policy.arms} arms and the environment {environment.arms}")
     checks.generator(rng)

@@ -1,7 +1,7 @@
 """Policies that learn which arm to pull: epsilon-greedy, LinUCB, Thompson sampling, UCB1, Exp3.
 
-``bandits`` says what they share. Equal scores (to 1e-12) go to the arm with the lowest index, so that a policy
-without chance of its own repeats itself. ``update`` wants the context and arm of the choice just made.
+``bandits`` says what they share. Equal scores (to 1e-12 of the largest) go to the arm with the lowest index, so that
+a policy without chance of its own repeats itself. ``update`` wants the context and arm of the choice just made.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import numpy as np
 
 from nasbook.decisions import checks
 from nasbook.errors import NasbookError
+
+SINGULAR = "the contexts seen are nearly collinear and ridge, (noise / prior)^2, is lost in rounding: take a larger one"
 
 
 class FixedPolicy:
@@ -30,6 +32,8 @@ class FixedPolicy:
 
     def update(self, context, arm: int, reward: float) -> None:
         """Learns nothing."""
+        checks.index(arm, self.arms, "arm")
+        checks.number(reward, "reward")
 
 
 class LinearModel:
@@ -51,7 +55,7 @@ class LinearModel:
     @property
     def theta(self) -> np.ndarray:
         """A^-1 b: (arms, features), or (features,) if shared."""
-        solved = np.linalg.solve(self.A, self.b[..., None])[..., 0]  # (models, features, 1) -> (models, features)
+        solved = solve(self.A, self.b[..., None])[..., 0]  # (models, features, 1) -> (models, features)
         return solved[0] if self.shared else solved
 
     def rows(self, context) -> np.ndarray:
@@ -67,7 +71,7 @@ class LinearModel:
     def widths(self, context) -> np.ndarray:
         """sqrt(x^T A^-1 x) of each arm, (arms,)."""
         rows = self.rows(context)
-        solved = np.linalg.solve(self.A, rows[..., None])[..., 0]  # (arms, features, 1) -> (arms, features)
+        solved = solve(self.A, rows[..., None])[..., 0]  # (arms, features, 1) -> (arms, features)
         return np.sqrt((rows * solved).sum(axis=-1))  # (arms, features) -> (arms,)
 
     def update(self, context, arm: int, reward: float) -> None:
@@ -137,8 +141,11 @@ class LinearThompsonSampling(LinearModel):
     def draw_theta(self, rng: np.random.Generator) -> np.ndarray:
         """Weights from the posterior: (arms, features), or (features,) if shared."""
         # L^-T z has the covariance (L L^T)^-1 = A^-1
-        upper = np.swapaxes(np.linalg.cholesky(self.A), -1, -2)
-        noise = np.linalg.solve(upper, rng.standard_normal((*self.b.shape, 1)))[..., 0]
+        try:
+            upper = np.swapaxes(np.linalg.cholesky(self.A), -1, -2)
+        except np.linalg.LinAlgError:
+            raise NasbookError(SINGULAR) from None
+        noise = solve(upper, checks.generator(rng).standard_normal((*self.b.shape, 1)))[..., 0]
         return self.theta + self.noise * (noise[0] if self.shared else noise)
 
     def choose(self, context, rng: np.random.Generator) -> int:
@@ -159,12 +166,13 @@ class ThompsonSampling:
         self.failures = np.zeros(self.arms)
 
     def choose(self, context, rng: np.random.Generator) -> int:
-        return best(rng.beta(1 + self.successes, 1 + self.failures))
+        return best(checks.generator(rng).beta(1 + self.successes, 1 + self.failures))
 
     def update(self, context, arm: int, reward: float) -> None:
-        ones = round(share(reward, "reward") * self.trials)
-        if abs(ones - reward * self.trials) > 1e-6:
-            raise NasbookError(f"reward is {reward:g}: it must be a share of ones among {self.trials} trials")
+        given = share(reward, "reward")
+        ones = round(given * self.trials)
+        if abs(ones - given * self.trials) > 1e-6:
+            raise NasbookError(f"reward is {given:g}: it must be a share of ones among {self.trials} trials")
         self.successes[checks.index(arm, self.arms, "arm")] += ones
         self.failures[arm] += self.trials - ones
 
@@ -228,14 +236,23 @@ class Exp3:
 
 
 def best(scores: np.ndarray) -> int:
-    """The first arm whose score, (arms,), is within 1e-12 of the largest."""
-    return int(np.argmax(scores >= scores.max() - 1e-12))
+    """The first arm whose score, (arms,), is the largest, to 1e-12 of its modulus."""
+    top = scores.max()
+    return int(np.argmax(scores >= top - (1e-12 * abs(top) if np.isfinite(top) else 0)))
 
 
 def draw(probabilities: np.ndarray, rng: np.random.Generator) -> int:
     """An arm drawn from ``probabilities`` (arms,)."""
     ladder = np.cumsum(probabilities)
-    return int(np.searchsorted(ladder / ladder[-1], rng.random(), side="right"))
+    return int(np.searchsorted(ladder / ladder[-1], checks.generator(rng).random(), side="right"))
+
+
+def solve(matrices: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """A^-1 b of each model. Raises NasbookError where A is singular to rounding."""
+    try:
+        return np.linalg.solve(matrices, sides)
+    except np.linalg.LinAlgError:
+        raise NasbookError(SINGULAR) from None
 
 
 def certain(arm: int, arms: int) -> np.ndarray:

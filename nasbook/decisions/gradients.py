@@ -72,23 +72,25 @@ def advantages(rewards: np.ndarray, baseline: Baseline = None) -> np.ndarray:
     return found - (0.0 if baseline is None else checks.number(baseline, "baseline"))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def clipped_objective(new: np.ndarray, old: np.ndarray, gains: np.ndarray, clip: float = 0.2) -> float:
     """PPO's objective (Schulman et al., 2017, equation 7): mean of min(q A, clip(q, 1 - clip, 1 + clip) A).
 
     ``new`` and ``old`` (m,) are log-probabilities of whole lists, now and when they were drawn, q = exp(new - old);
-    ``gains`` (m,) are the advantages A.
+    ``gains`` (m,) are the advantages A. Raises NasbookError if q A is not finite where it counts.
     """
     ratio, found, _ = _ratios(new, old, gains, clip)
-    return float(np.minimum(ratio * found, np.clip(ratio, 1 - clip, 1 + clip) * found).mean())
+    return float(_finite(np.minimum(ratio * found, np.clip(ratio, 1 - clip, 1 + clip) * found)).mean())
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def clipped_weights(new: np.ndarray, old: np.ndarray, gains: np.ndarray, clip: float = 0.2) -> np.ndarray:
     """(m,) -> (m,): the weights with which ``Policy.ascend`` climbs PPO's clipped objective.
 
     q A where the objective is not clipped, 0 where it is: so at q = 1 this is REINFORCE.
     """
     ratio, found, clipped = _ratios(new, old, gains, clip)
-    return np.where(clipped, 0.0, ratio * found)
+    return _finite(np.where(clipped, 0.0, ratio * found))
 
 
 def expected_reward(policy: TabularPolicy, rewards) -> float:
@@ -138,7 +140,7 @@ def batch_moments(policy: TabularPolicy, rewards, baseline: Baseline, batch: int
     return mean, square - float(mean @ mean)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class History:
     """What a search tried, step by step.
 
@@ -240,6 +242,12 @@ def _enumerated(policy: TabularPolicy, rewards) -> tuple[np.ndarray, np.ndarray]
     if hasattr(rewards, "step") or callable(rewards):
         return lists, rewarder(rewards, policy.choices)(lists)
     return lists, checks.numbers(rewards, "rewards", policy.choices, (len(lists),)).ravel()  # (c1, ..., cT) -> (lists,)
+
+
+def _finite(terms: np.ndarray) -> np.ndarray:
+    if not np.isfinite(terms).all():
+        raise NasbookError("exp(new - old) times an advantage is not finite: the log-probabilities are too far apart")
+    return terms
 
 
 def _ratios(new, old, gains, clip: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -36,16 +36,18 @@ class Estimate:
         return f"{self.value:.4f} (95% interval {self.low:.4f} to {self.high:.4f})"
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def ips(arms, rewards, propensities, target) -> Estimate:
     """Inverse propensity scoring, mean w r: unbiased, and wild where mu is small.
 
     Raises NasbookError, as all estimators here, for a propensity that is not in (0, 1], a target row that is
-    no distribution, an unknown arm, lengths that differ and fewer than two rounds.
+    no distribution, an unknown arm, lengths that differ, fewer than two rounds and a result that overflows.
     """
     w = importance_weights(arms, propensities, target)
     return _mean(w * _rewards(rewards, len(w)))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def snips(arms, rewards, propensities, target) -> Estimate:
     """Self-normalised IPS, sum w r / sum w: a little biased, bounded by the rewards seen, often much calmer.
 
@@ -60,6 +62,7 @@ def snips(arms, rewards, propensities, target) -> Estimate:
     return _mean(value + w * (r - value) / w.mean())
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def clipped_ips(arms, rewards, propensities, target, clip: float) -> Estimate:
     """IPS with weights cut at ``clip``: less variance for a bias, downwards if rewards are not negative.
 
@@ -81,6 +84,7 @@ def direct_method(target, model) -> Estimate:
     return _mean(_judged(*_agreeing(target, model)))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def doubly_robust(arms, rewards, propensities, target, model) -> Estimate:
     """The model's word, corrected where it can be checked: mean of sum_a pi q + w (r - q(a)).
 
@@ -112,6 +116,7 @@ def effective_sample_size(weights) -> float:
     w = checks.numbers(weights, "weights", (None,))
     if w.min() < 0 or not w.any():
         raise NasbookError(f"weights must not be negative nor all zero, and the smallest here is {w.min():g}")
+    w = w / w.max()  # so that squares neither overflow nor vanish
     return float(w.sum() ** 2 / (w**2).sum())
 
 
@@ -150,6 +155,7 @@ def _rewards(values, rounds: int) -> np.ndarray:
     return r
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _mean(terms: np.ndarray) -> Estimate:
     """The mean of independent terms, (rounds,), and its interval."""
     from scipy.special import stdtrit
@@ -157,5 +163,7 @@ def _mean(terms: np.ndarray) -> Estimate:
     if len(terms) < 2:
         raise NasbookError("an interval needs at least two rounds, and the log has one")
     value, error = float(terms.mean()), float(terms.std(ddof=1) / len(terms) ** 0.5)
+    if not np.isfinite([value, error]).all():
+        raise NasbookError("the estimate is not finite: a propensity is too small, or a reward or the model too large")
     half = float(stdtrit(len(terms) - 1, 0.975)) * error
     return Estimate(value, error, value - half, value + half)

@@ -22,6 +22,9 @@ from nasbook.errors import NasbookError
 LISTS = 1_000_000
 """How many token lists, or logits, a table may have: all of them are held at once."""
 
+ENTRIES = 25_000_000
+"""How many numbers (lists x logits) ``TabularPolicy.scores`` may return: 2e8 bytes."""
+
 
 class Policy(Protocol):
     """A distribution over token lists (m, T), tokens int64 from 0, that can be drawn from and moved."""
@@ -57,8 +60,12 @@ class TabularPolicy:
     """
 
     def __init__(self, tables: Sequence):
-        if not len(tables):
-            raise NasbookError("a policy needs a table of logits for each step, and got none")
+        try:
+            tables = list(tables)
+        except TypeError:
+            tables = []
+        if not tables:
+            raise NasbookError("a policy needs a table of logits for each step, such as [[0, 0]]")
         self.choices = checks.numbers(tables[-1], f"tables[{len(tables) - 1}]", (None,) * len(tables)).shape
         _limited(self.choices)
         found = [
@@ -108,7 +115,14 @@ class TabularPolicy:
         """(m, T) -> (m, L): gradient of each list's log-probability in all logits.
 
         In the row of each partial list that was passed: one at the token taken, minus the probabilities.
+        Raises NasbookError for more than ``ENTRIES`` numbers.
         """
+        tokens = listed(tokens, self.choices)
+        if len(tokens) * len(self.parameters) > ENTRIES:
+            raise NasbookError(
+                f"the scores of {len(tokens):,} lists in {len(self.parameters):,} logits are more than {ENTRIES:,} "
+                "numbers: take fewer lists or a smaller table"
+            )
         found = np.zeros((len(tokens), len(self.parameters)))
         lists = np.arange(len(tokens))[:, None]
         for chance, token, first in self._steps(tokens):
@@ -118,12 +132,14 @@ class TabularPolicy:
 
     def ascend(self, tokens: np.ndarray, weights: np.ndarray, *, learning_rate: float) -> None:
         """Add ``learning_rate`` times the mean over the lists of weight times score to the logits."""
+        tokens = listed(tokens, self.choices)
         found = checks.numbers(weights, "weights", (len(tokens),))
         self.move(checks.number(learning_rate, "learning_rate") * (found @ self.scores(tokens)) / len(found))
 
     def move(self, step: np.ndarray) -> None:
         """Add ``step`` (L,) to the logits. Raises NasbookError if they would not stay finite."""
-        self.parameters = checks.numbers(self.parameters + step, "logits", self.parameters.shape)
+        added = checks.numbers(step, "step of the logits", self.parameters.shape)
+        self.parameters = checks.numbers(self.parameters + added, "logits", self.parameters.shape)
 
     def _steps(self, tokens: np.ndarray):
         """For each step: log-probabilities (m, c) of its tokens, the token (m,), where its row begins (m,)."""
@@ -139,7 +155,10 @@ def listed(tokens, choices: Sequence[int]) -> np.ndarray:
 
     Raises NasbookError naming the first that is not.
     """
-    found = np.asarray(tokens)
+    try:
+        found = np.asarray(tokens)
+    except ValueError:
+        raise NasbookError(f"token lists must all have {len(choices)} tokens, and these differ in length") from None
     if found.ndim != 2 or found.shape[1] != len(choices) or not len(found) or found.dtype.kind not in "iu":
         raise NasbookError(
             f"token lists must be whole numbers of shape (lists, {len(choices)}), not {found.dtype} {found.shape}"

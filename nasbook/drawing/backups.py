@@ -104,9 +104,13 @@ def explore(
     slip: float = 0.2,
     sweeps: int = 30,
 ) -> Shell:
-    """The widget: discount, slip, cell and sweep move. Without a layout, Russell and Norvig's 4 x 3 grid."""
+    """The widget: discount, slip, cell and sweep move. Without a layout, Russell and Norvig's 4 x 3 grid.
+
+    Raises NasbookError for fewer than one sweep.
+    """
     from nasbook.decisions.worlds import slippery_grid
 
+    checks.whole(sweeps, "sweeps", 1)
     if layout is None:
         layout, rewards = slippery_grid().layout, {".": -0.04, "G": 0.96, "T": -1.04}
     traced = lru_cache(maxsize=64)(lambda gamma, slip: trace(layout, rewards, gamma, slip, sweeps))

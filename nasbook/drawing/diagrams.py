@@ -7,6 +7,7 @@ stands alone. Plain arrays come in: A actions, S states, O observations.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -21,6 +22,7 @@ from nasbook.errors import NasbookError
 
 STATES = 12
 LINES = 60
+UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 SAID = 8
 """Transitions or rewards up to this many are all in the sentence."""
 
@@ -99,8 +101,13 @@ def four_models_picture(chain: Drawable, hmm: Drawable, mdp: Drawable, pomdp: Dr
     """The chart *states observable? x control over transitions?*, each field with its model drawn in it.
 
     After the slides of G. Hollinger (2007). The picture is saved as SVG only.
+    Raises NasbookError for a model that is drawn as a heat map.
     """
-    graphs = [model.draw().graph.copy() for model in (chain, mdp, hmm, pomdp)]
+    pictures = [model.draw() for model in (chain, mdp, hmm, pomdp)]
+    for name, picture in zip((title for titles in CHART for title in titles), pictures):
+        if picture.svg is None:
+            raise NasbookError(f"the {name.partition(':')[0]} is too large for the chart: it is drawn as a heat map")
+    graphs = [picture.graph.copy() for picture in pictures]
     for graph in graphs:
         graph.attr(label="")
     states = ("seen", "hidden")
@@ -159,7 +166,10 @@ def _fits(steps: np.ndarray, shown: np.ndarray | None = None) -> bool:
 
 def _finish(page: Board, sentence: str) -> Picture:
     graph = page.graph
-    said = textwrap.fill(sentence, 68).replace("\n", "\\l") + "\\l"
+    # Graphviz would take a name's backslash for one of its own escapes, and SVG has no control characters
+    sentence = UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", sentence)
+    graph.body[:] = [UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", one).replace("\\", "&#92;&#92;") for one in graph.body]
+    said = textwrap.fill(sentence.replace("\\", r"\\"), 68).replace("\n", "\\l") + "\\l"
     graph.attr(label=said, labelloc="b", labeljust="l", fontsize="12")
     try:
         drawn = render.svg(graph.source, sentence)
