@@ -7,7 +7,7 @@ from gymnasium import spaces
 from small_worlds import LEARNERS, Line, rng
 
 from nasbook import NasbookError
-from nasbook.decisions import agents, cliff_walking, examples, expected_sarsa, model_based, q_learning, sarsa
+from nasbook.decisions import cliff_walking, examples, expected_sarsa, model_based, q_learning, sarsa, walks
 from nasbook.decisions.architectures import ArchitectureEnv
 from nasbook.decisions.updates import epsilon_greedy, expected_sarsa_target, q_learning_target, sarsa_target, updated
 
@@ -303,9 +303,9 @@ def test_what_cannot_be_learned_is_refused_in_one_sentence(act, said):
 
 
 def test_an_episode_without_end_and_a_table_too_large_are_refused(monkeypatch):
-    monkeypatch.setattr(agents, "LONGEST", 100)
+    monkeypatch.setattr(walks, "LONGEST", 100)
     with pytest.raises(NasbookError, match="has not ended after 100 steps: give steps"):
         learn_two_states(steps=None, episodes=1)
-    monkeypatch.setattr(agents, "ENTRIES", 3)
+    monkeypatch.setattr(walks, "ENTRIES", 3)
     with pytest.raises(NasbookError, match="a table of 4 entries does not fit"):
         learn_two_states()

@@ -9,30 +9,19 @@ of time, it is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite, nan
-from operator import index
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasbook.decisions import checks, updates
 from nasbook.decisions.mdps import MDP, best_actions
+from nasbook.decisions.walks import Step, Walk, real, small_enough
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
     import gymnasium
-
-ENTRIES = 100_000_000
-"""Largest table (float64) that a learner makes: 800 MB."""
-
-LONGEST = 1_000_000
-"""Steps after which an episode counts as endless where no ``steps`` are given."""
-
-
-STEP = "observation, reward, terminated, truncated, info"
-"""What an environment's ``step`` returns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +60,10 @@ def q_learning(
     """
     gamma = checks.discount(gamma)
 
-    def target(step: _Step, values: list[float], allowed: list[int]) -> float:
+    def target(step: Step, values: list[float], allowed: list[int]) -> float:
         return updates.q_learning_target(step.reward, gamma, [values[a] for a in allowed], step.terminated)
 
-    return _learn(_Walk(env, rng, steps, episodes), target, learning_rate, epsilon, behaviour)
+    return _learn(Walk(env, rng, steps, episodes), target, learning_rate, epsilon, behaviour)
 
 
 def sarsa(
@@ -90,11 +79,11 @@ def sarsa(
     """Learn the values of the epsilon-greedy policy that acts: on-policy. Arguments as for ``q_learning``."""
     gamma = checks.discount(gamma)
 
-    def target(step: _Step, values: list[float], allowed: list[int]) -> float:
+    def target(step: Step, values: list[float], allowed: list[int]) -> float:
         taken = 0.0 if step.next_action is None else values[step.next_action]
         return updates.sarsa_target(step.reward, gamma, taken, step.terminated)
 
-    return _learn(_Walk(env, rng, steps, episodes), target, learning_rate, epsilon, None, ahead=True)
+    return _learn(Walk(env, rng, steps, episodes), target, learning_rate, epsilon, None, ahead=True)
 
 
 def expected_sarsa(
@@ -114,12 +103,12 @@ def expected_sarsa(
     """
     gamma, epsilon = checks.discount(gamma), _share(epsilon)
 
-    def target(step: _Step, values: list[float], allowed: list[int]) -> float:
+    def target(step: Step, values: list[float], allowed: list[int]) -> float:
         following = [values[a] for a in allowed]
         chances = updates.epsilon_greedy(following, epsilon)
         return updates.expected_sarsa_target(step.reward, gamma, following, chances, step.terminated)
 
-    return _learn(_Walk(env, rng, steps, episodes), target, learning_rate, epsilon, behaviour)
+    return _learn(Walk(env, rng, steps, episodes), target, learning_rate, epsilon, behaviour)
 
 
 def model_based(
@@ -140,10 +129,10 @@ def model_based(
     is, for nothing; a forbidden action is taken to do as an allowed one. Other arguments as for ``q_learning``.
     """
     gamma = checks.discount(gamma)
-    walk = _Walk(env, rng, steps, episodes)
+    walk = Walk(env, rng, steps, episodes)
     plan_every = checks.whole(plan_every, "plan_every", 1)
     n_states, n_actions = walk.sizes
-    _small_enough(n_actions * (n_states + 1) ** 2)
+    small_enough(n_actions * (n_states + 1) ** 2)
     counts = np.zeros((n_actions, n_states + 1, n_states + 1))
     sums = np.zeros((n_actions, n_states + 1))
     q = [[0.0] * n_actions for _ in range(n_states)]
@@ -155,95 +144,7 @@ def model_based(
             q[:] = model.q_values(model.value_iteration(tol).values)[:-1].tolist()  # (S + 1, A) -> (S, A)
     model = _counted(counts, sums, gamma, walk.allowed)
     learned = model.q_values(model.value_iteration(tol).values)[:-1]  # (S + 1, A) -> (S, A)
-    return walk.learned(learned, counts.sum(axis=2).T[:-1], model)  # (A, S + 1, S + 1) -> (S, A)
-
-
-class _Step(NamedTuple):
-    state: int
-    action: int
-    reward: float
-    next_state: int
-    terminated: bool
-    next_action: int | None
-
-
-class _Walk:
-    """One run through an environment: checks it, seeds it from ``rng``, keeps masks and returns."""
-
-    def __init__(self, env: gymnasium.Env, rng: np.random.Generator, steps: int | None, episodes: int | None):
-        if steps is None and episodes is None:
-            raise NasbookError("give steps or episodes, so that the learning ends")
-        self._limit = None if steps is None else checks.whole(steps, "steps", 1)
-        self._episodes = None if episodes is None else checks.whole(episodes, "episodes", 1)
-        self._env, self._rng = env, checks.generator(rng)
-        self._spaces = _discrete(env, "observation"), _discrete(env, "action")
-        self.sizes = int(self._spaces[0].n), int(self._spaces[1].n)
-        _small_enough(self.sizes[0] * self.sizes[1])
-        self._firsts = int(self._spaces[0].start), int(self._spaces[1].start)
-        self.allowed = [list(range(self.sizes[1]))] * self.sizes[0]
-        self._returns: list[float] = []
-
-    def steps(self, choose: Callable[[int], int], ahead: bool) -> Iterator[_Step]:
-        """Each step as it is taken; ``ahead``: the next action is chosen before the step is learned from."""
-        seed, done, length, total = int(self._rng.integers(2**31)), 0, 0, 0.0
-        state, action = self._begun(self._env.reset(seed=seed)), None
-        while True:
-            action = choose(state) if action is None else action
-            answer = self._env.step(action + self._firsts[1])
-            seen, paid, terminated, truncated, info = _parts(answer, "step", STEP)
-            reward = _real(paid)
-            if not isfinite(reward):
-                raise NasbookError(f"the environment paid {paid} in state {state} for action {action}")
-            next_state = self._arrived(seen, {} if terminated else info)
-            next_action = choose(next_state) if ahead and not terminated else None
-            yield _Step(state, action, reward, next_state, bool(terminated), next_action)
-            done, length, total = done + 1, length + 1, total + reward
-            if terminated or truncated:
-                self._returns.append(total)
-            if done == self._limit or len(self._returns) == self._episodes:
-                return
-            if terminated or truncated:
-                state, action, length, total = self._begun(self._env.reset()), None, 0, 0.0
-            else:
-                state, action = next_state, next_action
-            if self._limit is None and length == LONGEST:
-                raise NasbookError(
-                    f"an episode has not ended after {LONGEST:,} steps: give steps, or an environment with a horizon"
-                )
-
-    def draw(self) -> Iterator[float]:
-        """Uniform numbers in [0, 1), taken from the generator in blocks."""
-        while True:
-            yield from self._rng.random(1024).tolist()
-
-    def learned(self, q: np.ndarray, visits: np.ndarray, model: MDP | None = None) -> Learned:
-        """What came out, as arrays."""
-        forbidden = np.ones(self.sizes, dtype=bool)
-        for state, actions in enumerate(self.allowed):
-            forbidden[state, actions] = False
-        best = best_actions(np.where(forbidden, -np.inf, q))
-        return Learned(q, best, np.array(self._returns, dtype=np.float64), visits.astype(np.int64), model)
-
-    def _begun(self, answer) -> int:
-        return self._arrived(*_parts(answer, "reset", "observation, info"))
-
-    def _arrived(self, seen, info: dict) -> int:
-        n_states, n_actions = self.sizes
-        try:
-            state = index(seen) - self._firsts[0]
-        except TypeError:
-            state = -1
-        if not 0 <= state < n_states:
-            first = self._firsts[0]
-            raise NasbookError(f"the environment showed {seen!r}: its states are {first} to {first + n_states - 1}")
-        if "action_mask" in info:
-            mask = np.asarray(info["action_mask"])
-            if mask.shape != (n_actions,):
-                raise NasbookError(f"the environment's action_mask has the shape {mask.shape}, must be ({n_actions},)")
-            self.allowed[state] = np.flatnonzero(mask).tolist()
-            if not self.allowed[state]:
-                raise NasbookError(f"the environment's action_mask allows no action in state {state}")
-        return state
+    return _learned(walk, learned, counts.sum(axis=2).T[:-1], model)  # (A, S + 1, S + 1) -> (S, A)
 
 
 def _learn(walk, target, learning_rate, epsilon, behaviour, ahead: bool = False) -> Learned:
@@ -257,15 +158,24 @@ def _learn(walk, target, learning_rate, epsilon, behaviour, ahead: bool = False)
         state, action = step.state, step.action
         visits[state][action] += 1
         given = learning_rate(visits[state][action]) if constant is None else constant
-        now = _real(given)
+        now = real(given)
         if not 0 < now <= 1:
             raise NasbookError(f"the learning rate of visit {visits[state][action]} is {given}: it must lie in (0, 1]")
         goal = target(step, q[step.next_state], walk.allowed[step.next_state])
         q[state][action] = updates.updated(q[state][action], goal, now)
-    return walk.learned(np.array(q), np.array(visits))
+    return _learned(walk, np.array(q), np.array(visits))
 
 
-def _chooser(walk: _Walk, q: list[list[float]], epsilon: float, behaviour) -> Callable[[int], int]:
+def _learned(walk: Walk, q: np.ndarray, visits: np.ndarray, model: MDP | None = None) -> Learned:
+    """What came out, as arrays."""
+    forbidden = np.ones(walk.sizes, dtype=bool)
+    for state, actions in enumerate(walk.allowed):
+        forbidden[state, actions] = False
+    best = best_actions(np.where(forbidden, -np.inf, q))
+    return Learned(q, best, np.array(walk.returns, dtype=np.float64), visits.astype(np.int64), model)
+
+
+def _chooser(walk: Walk, q: list[list[float]], epsilon: float, behaviour) -> Callable[[int], int]:
     epsilon = _share(epsilon)
     uniforms, allowed = walk.draw(), walk.allowed
     if isinstance(behaviour, str) and behaviour != "uniform":
@@ -297,35 +207,6 @@ def _share(epsilon: float) -> float:
     if not 0 <= epsilon <= 1:
         raise NasbookError(f"epsilon is {epsilon:g}: a probability lies between 0 and 1")
     return epsilon
-
-
-def _real(value) -> float:
-    """``value`` as a float, NaN for what is no number: ``checks.number`` would cost as much as a whole update."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return nan
-
-
-def _parts(answer, call: str, parts: str) -> tuple:
-    wanted = parts.count(",") + 1
-    if not isinstance(answer, tuple) or len(answer) != wanted or not isinstance(answer[-1], dict):
-        raise NasbookError(f"the environment's {call}() must return ({parts}), info a dict, not {answer!r}")
-    return answer
-
-
-def _discrete(env: gymnasium.Env, what: str):
-    from gymnasium.spaces import Discrete
-
-    space = getattr(env, f"{what}_space", None)
-    if not isinstance(space, Discrete):
-        raise NasbookError(f"the environment's {what} space is {space}: a table of values needs a Discrete one")
-    return space
-
-
-def _small_enough(entries: int) -> None:
-    if entries > ENTRIES:
-        raise NasbookError(f"a table of {entries:,} entries does not fit: at most {ENTRIES:,}")
 
 
 def _counted(counts: np.ndarray, sums: np.ndarray, gamma: float, allowed: list[list[int]]) -> MDP:

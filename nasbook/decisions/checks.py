@@ -120,11 +120,11 @@ def indices(values: Sequence[int | str], count: int, what: str, names: Sequence[
     return np.array([index(value, count, what, names) for value in values], dtype=np.int64)
 
 
-def labels(names: Sequence[str], count: int, what: str, letter: str) -> tuple[str, ...]:
-    """``count`` distinct names, by default the letter with a number from 1. Raises NasbookError otherwise."""
+def labels(names: Sequence[str], count: int, what: str, letter: str, first: int = 1) -> tuple[str, ...]:
+    """``count`` distinct names, by default the letter with numbers from ``first``. Raises NasbookError otherwise."""
     plain = isinstance(names, list | tuple | np.ndarray)
     if plain and not len(names):
-        return tuple(f"{letter}{position + 1}" for position in range(count))
+        return tuple(f"{letter}{position}" for position in range(first, first + count))
     if not plain or not all(isinstance(name, str) and name.isprintable() and name for name in names):
         raise NasbookError(f"{what} names must be {count} different strings in a list, not {_short(names)}")
     if len(set(names)) != count or len(names) != count:

@@ -55,8 +55,7 @@ class MDP:
         self.rewards = checks.numbers(rewards, "rewards", *shapes)
         self.gamma = checks.discount(gamma)
         self.states = checks.labels(states, n_states, "state", "S")
-        names = actions if len(actions) else [f"a{place}" for place in range(n_actions)]
-        self.actions = checks.labels(names, n_actions, "action", "a")
+        self.actions = checks.labels(actions, n_actions, "action", "a", first=0)
         paid = self.transition_rewards()
         self.expected_rewards = (self.transitions * paid).sum(axis=2)  # (A, S, S) -> (A, S)
         if self.rewards.ndim < 3:
