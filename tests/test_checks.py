@@ -149,8 +149,8 @@ REFUSED = {
         "rewards must be a rectangular array of numbers, not array([0.+1.j])",
     ),
     "masked numbers": (
-        lambda: checks.numbers(np.ma.masked_equal([1, 2], 2), "rewards"),
-        "rewards must be a rectangular array of numbers, not masked_array(data=[1, --], mask=[False, True], fill_value=2)",
+        lambda: checks.numbers(np.ma.masked_equal([1, 2], 2), "pay"),
+        "pay must be a rectangular array of numbers, not masked_array(data=[1, --], mask=[False, True], fill_value=2)",
     ),
     "no names at all": (
         lambda: checks.labels(None, 2, "state", "S"),
