@@ -2,12 +2,16 @@
 
 import importlib
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import nasbook as nb
 from nasbook import exercises
+from nasbook.exercises.compare import differs
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = {
@@ -97,8 +101,99 @@ def test_a_failed_check_says_so_and_raises_only_when_asked(capsys, monkeypatch):
         nb.check(number, stub)
 
 
-def test_an_answer_that_breaks_is_told_so():
-    assert "ZeroDivisionError: division by zero" in exercises.diagnosis(EVERY[0], lambda *args, **kwargs: 1 / 0)
+def moved(result):
+    return type(result)(map(moved, result)) if isinstance(result, tuple | list) else np.asarray(result) + 0.1
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_every_call_of_a_check_counts(number):
+    exercise, calls = exercises.find(number), []
+
+    def answer(*args, **kwargs):
+        calls.append(args)
+        result = exercise.solution(*args, **kwargs)
+        return moved(result) if len(calls) - 1 == spoiled else result
+
+    spoiled = -1
+    assert exercise.check(answer) is None
+    for spoiled in range(len(calls)):
+        calls.clear()
+        assert exercise.check(answer) is not None, f"call {spoiled} is not compared"
+
+
+def wreck(given):
+    """Overwrite everything in ``given`` that can be changed in place."""
+    if isinstance(given, np.ndarray):
+        given.fill(7)
+    elif isinstance(given, torch.Tensor):
+        given.detach().fill_(7)
+    elif isinstance(given, torch.nn.Module):
+        wreck(list(given.parameters()))
+        given._modules.clear()
+    elif isinstance(given, list | tuple | dict):
+        for one in given.values() if isinstance(given, dict) else given:
+            wreck(one)
+        if not isinstance(given, tuple):
+            given.clear()
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_an_answer_may_change_its_arguments(number):
+    solution = exercises.find(number).solution
+
+    def answer(*args, **kwargs):
+        result = solution(*args, **kwargs)
+        wreck([args, kwargs])
+        return result
+
+    assert exercises.diagnosis(number, answer) is None
+    assert exercises.diagnosis(number, solution) is None, "an answer before spoiled the check"
+
+
+@pytest.mark.parametrize("number", EVERY)
+@pytest.mark.parametrize("junk", ["junk", ["a", "b"], [[1, 2], 3], {}, [], object, float("nan")], ids=repr)
+def test_junk_gets_a_sentence_about_the_answer(number, junk):
+    said = exercises.diagnosis(number, lambda *args, **kwargs: junk)
+    assert said and "stopped with" not in said
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [(lambda *given: 1 / 0, "ZeroDivisionError: division by zero"), (lambda *given: sys.exit(3), "SystemExit: 3")],
+)
+def test_an_answer_that_breaks_is_told_so(stop, said):
+    assert said in exercises.diagnosis(EVERY[0], stop)
+
+
+def test_an_answer_can_be_interrupted():
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exercises.diagnosis(EVERY[0], interrupted)
+
+
+@pytest.mark.parametrize(
+    ("given", "right", "tolerance", "said"),
+    [
+        (3 + 1e-9, 3, 1e-6, None),
+        (3 + 1e-3, 3, 1e-6, "it is 3.001, right is 3"),
+        ([1.0, 2.25], [1, 2], 0.25, None),
+        ([1.0, 2.25], [1, 2], 0.2, "entry [1] of it is 2.25, right is 2"),
+        (2, 2, 0, None),
+        (2, 3, 0, "it is 2, right is 3"),
+        ([[0, 1], [2, 5]], [[0, 1], [2, 3]], 1, "entry [1, 1] of it is 5, right is 3"),
+        (1, [1, 2], np.inf, "it has the shape (), wanted is (2,)"),
+        ([1, 2], [[1, 2]], np.inf, "it has the shape (2,), wanted is (1, 2)"),
+        ([3], 3, np.inf, "it has the shape (1,), a single number is wanted"),
+        ([1, float("nan")], [1, 2], np.inf, "it holds NaN or infinity"),
+        (float("inf"), 1, np.inf, "it holds NaN or infinity"),
+        (None, 1, np.inf, "it is None: is a `return` missing?"),
+        ([[1, 2], [3]], [1, 2], np.inf, "it is a list that makes no array of numbers"),
+    ],
+)
+def test_a_difference_is_one_sentence(given, right, tolerance, said):
+    assert differs(given, right, "it", tolerance) == said
 
 
 @pytest.mark.parametrize(
@@ -107,7 +202,7 @@ def test_an_answer_that_breaks_is_told_so():
         (("99.1", stub), "chapters with exercises are"),
         ((f"{EVERY[0][:2]}.9", stub), "did you mean"),
         ((EVERY[0], 3), "your function itself"),
-        ((EVERY[0], stub, 4), "valid are 1 to 3"),
+        *(((EVERY[0], stub, hint), "valid are 1 to 3") for hint in (4, -1, 1.0, "1", True, [1])),
     ],
 )
 def test_what_cannot_be_checked_is_refused(arguments, said):

@@ -194,3 +194,15 @@ def test_importing_the_package_is_quick_and_leaves_torch_alone():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_the_decisions_import_in_a_second_without_torch_or_drawing():
+    """Every public name, in seconds of the processor, so that a busy machine does not decide."""
+    code = (
+        "import sys, time; begun = time.process_time(); import nasbook.decisions as d\n"
+        "[getattr(d, name) for name in d.__all__]; took = time.process_time() - begun\n"
+        "print(took, sorted({'torch', 'matplotlib', 'ipywidgets', 'nasbook.drawing'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    took, _, loaded = done.stdout.strip().partition(" ")
+    assert float(took) < 1 and loaded == "[]", done.stderr

@@ -6,6 +6,7 @@ Each function returns what it was given in one form, or raises NasbookError nami
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -14,16 +15,25 @@ from nasbook.errors import NasbookError, one_of
 TOLERANCE = 1e-8
 """How far from 1 a row of probabilities may sum: rounding of typed decimals, not a forgotten entry."""
 
+EXACT = 1e-12
+"""Rows further than this from 1 are divided by their sum, since a discount near 1 would add the rest up."""
+
 
 def numbers(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
     """``values`` as a read-only float64 copy whose shape fits one of ``shapes`` (None: any size from 1).
 
-    Raises NasbookError for another shape, for what is no number, and for NaN or infinity.
+    Raises NasbookError for another shape, for what is no real number, for masked entries, NaN and infinity.
     """
     try:
-        array = np.array(values, dtype=np.float64)
+        given = np.asarray(values)
+        # text would be read as numbers, complex numbers would lose their imaginary part, masks would be forgotten
+        real = given.dtype.kind in "biuf" or all(isinstance(one, Real) for one in given.flat)
+        if not real or isinstance(values, np.ma.MaskedArray):
+            raise TypeError
+        array = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
-        raise NasbookError(f"{what} must be a rectangular array of numbers, not {_short(values)}") from None
+        form = "one number" if () in shapes else "a rectangular array of numbers"
+        raise NasbookError(f"{what} must be {form}, not {_short(values)}") from None
     if shapes and not any(_fits(array.shape, shape) for shape in shapes):
         valid = " or ".join(_written(shape) for shape in shapes)
         raise NasbookError(f"{what} has the shape {array.shape}, must be {valid}")
@@ -37,6 +47,8 @@ def numbers(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
 def rows(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
     """As ``numbers``, and every row along the last axis is a distribution: no negative entry, sum 1.
 
+    A row that misses 1 by rounding, up to ``TOLERANCE``, is divided by its sum.
+
     Raises NasbookError as ``numbers`` does, and for a row that is no distribution.
     """
     array = numbers(values, what, *shapes)
@@ -48,6 +60,9 @@ def rows(values, what: str, *shapes: Sequence[int | None]) -> np.ndarray:
     if len(bad):
         where = _place(what, bad[0]) if array.ndim > 1 else what
         raise NasbookError(f"{where} sums to {sums[tuple(bad[0])]:.8g}: a row of probabilities must sum to 1")
+    if (np.abs(sums - 1) > EXACT).any():
+        array = array / sums[..., None]  # (..., n), (..., 1) -> (..., n)
+        array.flags.writeable = False
     return array
 
 
@@ -71,6 +86,13 @@ def whole(value: int, what: str, least: int = 0) -> int:
     return int(value)
 
 
+def generator(rng: np.random.Generator) -> np.random.Generator:
+    """``rng`` if it is a NumPy generator. Raises NasbookError for anything else, a bare seed too."""
+    if not isinstance(rng, np.random.Generator):
+        raise NasbookError(f"rng is {_short(rng)}: it must be a generator, such as numpy.random.default_rng(0)")
+    return rng
+
+
 def index(value: int | str, count: int, what: str, names: Sequence[str] = ()) -> int:
     """The index of a state, action or observation given as index or, where there are names, by name.
 
@@ -86,7 +108,11 @@ def index(value: int | str, count: int, what: str, names: Sequence[str] = ()) ->
 
 def indices(values: Sequence[int | str], count: int, what: str, names: Sequence[str] = ()) -> np.ndarray:
     """A sequence of ``index`` results, (T,) int64, T >= 1. Raises NasbookError if it is empty or not flat."""
-    if isinstance(values, str) or np.ndim(values) != 1 or not len(values):
+    try:
+        flat = not isinstance(values, str) and np.ndim(values) == 1 and len(values) > 0
+    except ValueError:  # rows of different lengths
+        flat = False
+    if not flat:
         raise NasbookError(f"{what}s must be a flat sequence of at least one, not {_short(values)}")
     array = np.asarray(values)
     if array.dtype.kind in "iu" and array.min() >= 0 and array.max() < count:
@@ -94,11 +120,14 @@ def indices(values: Sequence[int | str], count: int, what: str, names: Sequence[
     return np.array([index(value, count, what, names) for value in values], dtype=np.int64)
 
 
-def labels(names: Sequence[str], count: int, what: str, letter: str) -> tuple[str, ...]:
-    """``count`` distinct names, by default the letter with a number from 1. Raises NasbookError otherwise."""
-    if not len(names):
-        return tuple(f"{letter}{position + 1}" for position in range(count))
-    if isinstance(names, str) or len(set(names)) != count or len(names) != count:
+def labels(names: Sequence[str], count: int, what: str, letter: str, first: int = 1) -> tuple[str, ...]:
+    """``count`` distinct names, by default the letter with numbers from ``first``. Raises NasbookError otherwise."""
+    plain = isinstance(names, list | tuple | np.ndarray)
+    if plain and not len(names):
+        return tuple(f"{letter}{position}" for position in range(first, first + count))
+    if not plain or not all(isinstance(name, str) and name.isprintable() and name for name in names):
+        raise NasbookError(f"{what} names must be {count} different strings in a list, not {_short(names)}")
+    if len(set(names)) != count or len(names) != count:
         raise NasbookError(f"{what} names must be {count} different strings, not {_short(names)}")
     return tuple(str(name) for name in names)
 
@@ -118,5 +147,5 @@ def _place(what: str, position: np.ndarray) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -6,36 +6,18 @@ a sentence go out. Names are imported when first used, so that ``import nasbook`
 
 from __future__ import annotations
 
-from importlib import import_module
+import lazy_loader
 
-_HOME = {
-    "Picture": "picture",
-    "alphas_figure": "figures",
-    "alphas_sentence": "describe",
-    "cell_graph": "cells",
-    "cell_sentence": "describe",
-    "draw": "cells",
-    "explore": "widget",
-    "genotype_graph": "cells",
-    "genotype_mimebundle": "cells",
-    "genotype_sentence": "describe",
-    "run_mimebundle": "gallery",
-    "save_run_figures": "gallery",
-    "seeds_picture": "comparison",
-    "source": "source",
-    "trace_figure": "figures",
-    "trace_sentence": "describe",
-    "training_mimebundle": "gallery",
-}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"nasbook.drawing.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'nasbook.drawing' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cells": ["cell_graph", "draw", "genotype_graph", "genotype_mimebundle"],
+        "comparison": ["seeds_picture"],
+        "describe": ["alphas_sentence", "cell_sentence", "genotype_sentence", "trace_sentence"],
+        "figures": ["alphas_figure", "trace_figure"],
+        "gallery": ["run_mimebundle", "save_run_figures", "training_mimebundle"],
+        "picture": ["Picture"],
+        "source": ["source"],
+        "widget": ["explore"],
+    },
+)

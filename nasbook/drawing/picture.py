@@ -25,12 +25,12 @@ DPI = 110
 class Picture:
     """A graph (``svg`` given) or a figure (``png`` given), and one ``sentence`` computed from its data.
 
-    ``.graph`` is the ``graphviz.Digraph`` or the ``matplotlib.figure.Figure`` it was made from, for
-    whoever wants to change it.
+    ``.graph`` is the ``graphviz.Digraph`` (of a chart of several, a tuple of them) or the
+    ``matplotlib.figure.Figure`` it was made from, for whoever wants to change it.
     """
 
     sentence: str
-    graph: graphviz.Digraph | Figure
+    graph: graphviz.Digraph | tuple[graphviz.Digraph, ...] | Figure
     svg: str | None = None
     png: bytes | None = None
 
@@ -52,12 +52,14 @@ class Picture:
         return data, about
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture as ``.svg``, ``.png`` or ``.pdf``, whole or not at all.
+        """Write the picture as ``.svg``, ``.png`` or ``.pdf`` (a chart of several graphs as ``.svg`` only), whole
+        or not at all.
 
         Raises NasbookError for another suffix or a folder that cannot be written.
         """
         target = Path(path)
-        form = one_of(target.suffix.lower().lstrip("."), render.FORMATS, "picture format")
+        forms = ("svg",) if isinstance(self.graph, tuple) else render.FORMATS
+        form = one_of(target.suffix.lower().lstrip("."), forms, "picture format")
         if form == "svg" and self.svg is not None:
             write_atomically(target, self.svg)
         elif self.svg is not None:

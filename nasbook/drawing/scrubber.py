@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 
-from nasbook.drawing import cells, describe, style
+from nasbook.drawing import cells, describe, style, svg
 from nasbook.drawing.describe import Kinds
 from nasbook.drawing.render import nested, render_all
 from nasbook.errors import NasbookError
@@ -23,6 +22,7 @@ LEFT = 350
 HEAD = 62
 ROW = 13
 CURVE = 120
+GRID = "#E2E2E2"
 ABOVE, BELOW = (179, 88, 6), (84, 39, 136)
 
 
@@ -93,15 +93,9 @@ def render(story: Story, index: int) -> str:
     """Frame ``index`` of ``story`` as SVG text of fixed size. Raises NasbookError if there is none."""
     if not 0 <= index < len(story.steps):
         raise NasbookError(f"there is no snapshot {index}: valid are 0 to {len(story.steps) - 1}")
-    name = escape(sentence(story, index))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{story.height}" '
-        f'viewBox="0 0 {WIDTH} {story.height}" role="img" aria-label="{name}" font-family="{style.FONTS}" '
-        f'font-size="12" fill="{style.INK}" style="max-width:100%;height:auto;background:white">',
-        f"<title>{name}</title>",
-        f'<rect width="{WIDTH}" height="{story.height}" fill="white"/>',
-        _text(8, 19, f"epoch {story.steps[index]} of {story.steps[-1]}", size=15),
-        _text(LEFT + 12, 19, "the cell derived now (yellow: new since the snapshot before)", size=12),
+        svg.text(8, 19, f"epoch {story.steps[index]} of {story.steps[-1]}", 15),
+        svg.text(LEFT + 12, 19, "the cell derived now (yellow: new since the snapshot before)"),
     ]
     for row, kind in enumerate(story.kinds):
         top = 30 + row * story.band
@@ -110,7 +104,7 @@ def render(story: Story, index: int) -> str:
     top = 30 + story.band * len(story.kinds)
     parts += _curve(story, index, story.entropy, "entropy (nats per edge)", 8, top, ".3f")
     parts += _curve(story, index, story.skips, "skips in the cell", WIDTH // 2 + 8, top, ".0f")
-    return "\n".join([*parts, "</svg>"])
+    return svg.page(WIDTH, story.height, sentence(story, index), parts)
 
 
 def sentence(story: Story, index: int) -> str:
@@ -153,27 +147,19 @@ def _heat(story: Story, index: int, row: int, top: int) -> list[str]:
     uniform = 1 / len(story.operations)
     reach = max(float(np.abs(story.chance - uniform).max()), 1e-3)
     left, first, wide = 70, top + HEAD, (LEFT - 110) / len(story.operations)
-    parts = [_text(8, top + 14, f"{kind}: softmax(alpha); white {uniform:.3f}; dot: kept")]
+    parts = [svg.text(8, top + 14, f"{kind}: softmax(alpha); white {uniform:.3f}; dot: kept")]
     for column, operation in enumerate(story.operations):
-        x, y = left + (column + 0.45) * wide, first - 5
         look = style.look(operation)
-        parts.append(
-            f'<text x="{x:.1f}" y="{y}" font-size="11" fill="{look.ink}" '
-            f'transform="rotate(-42 {x:.1f} {y})">{escape(look.label)}</text>'
-        )
+        parts.append(svg.text(left + (column + 0.45) * wide, first - 5, look.label, 11, ink=look.ink, turn=-42))
     for edge, name in enumerate(describe.edge_names(chance.shape[0])):
         y = first + edge * ROW
-        parts.append(_text(left - 5, y + ROW - 3, _pretty(name), size=10.5, anchor="end"))
+        parts.append(svg.text(left - 5, y + ROW - 3, _pretty(name), 10.5, "end"))
         for column, operation in enumerate(story.operations):
-            value = chance[edge, column]
-            x = left + column * wide
-            parts.append(
-                f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="{ROW}" '
-                f'fill="{_colour((value - uniform) / reach)}" stroke="#E2E2E2" stroke-width="0.5">'
-                f"<title>{escape(operation)} on {escape(name)}: {value:.3f}</title></rect>"
-            )
+            value, x = chance[edge, column], left + column * wide
+            said = f"{operation} on {name}: {value:.3f}"
+            parts.append(svg.rect(x, y, wide, ROW, _colour((value - uniform) / reach), said, stroke=GRID, width=0.5))
             if (edge, column) in story.chosen[index, kind]:
-                parts.append(f'<circle cx="{x + wide / 2:.1f}" cy="{y + ROW / 2}" r="2.6"/>')
+                parts.append(svg.circle(x + wide / 2, y + ROW / 2, 2.6))
     return parts
 
 
@@ -183,20 +169,16 @@ def _curve(story: Story, index: int, values: np.ndarray, title: str, left: int, 
     low, high = float(values.min()), float(values.max())
     xs = np.interp(story.steps, (story.steps[0], max(story.steps[-1], story.steps[0] + 1)), (left + 44, right))
     now = ", ".join(f"{kind} {format(values[index, row], form)}" for row, kind in enumerate(story.kinds))
-    parts = [_text(left, top + 16, f"{title}: {now}")]
+    parts = [svg.text(left, top + 16, f"{title}: {now}")]
     for y, value in ((upper, high), (lower, low)):
-        parts.append(f'<line x1="{left + 44}" x2="{right}" y1="{y}" y2="{y}" stroke="#E2E2E2"/>')
-        parts.append(_text(left + 38, y + 4, format(value, form), size=10.5, anchor="end"))
+        parts.append(svg.line(left + 44, y, right, y, GRID, width=1))
+        parts.append(svg.text(left + 38, y + 4, format(value, form), 10.5, "end"))
     for row, kind in enumerate(story.kinds):
         colour, dash, _ = style.KINDS.get(kind, (style.INK, "-", "o"))
         ys = upper + (high - values[:, row]) / max(high - low, 1e-9) * (lower - upper)
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys))
-        dashes = ' stroke-dasharray="6 3"' if dash == "--" else ""
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
-        parts.append(f'<circle cx="{xs[index]:.1f}" cy="{ys[index]:.1f}" r="4" fill="{colour}"/>')
-    x = f"{xs[index]:.1f}"
-    parts.append(f'<line x1="{x}" x2="{x}" y1="{upper - 6}" y2="{lower + 6}" stroke="{style.QUIET}"/>')
-    return parts
+        parts.append(svg.polyline(zip(xs, ys), colour, width=2, dash="6 3" if dash == "--" else ""))
+        parts.append(svg.circle(xs[index], ys[index], 4, colour))
+    return [*parts, svg.line(xs[index], upper - 6, xs[index], lower + 6, style.QUIET)]
 
 
 def _colour(share: float) -> str:
@@ -209,7 +191,3 @@ def _pretty(edge: str) -> str:
     for plain, written in zip((state_name(0), state_name(1)), cells.INPUTS):
         edge = edge.replace(plain, written)
     return edge.replace("<-", "\u2190")
-
-
-def _text(x: float, y: float, words: str, size: float = 12, anchor: str = "start") -> str:
-    return f'<text x="{x}" y="{y}" font-size="{size}" text-anchor="{anchor}">{escape(words)}</text>'

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import ipywidgets
 
 CAPTION = 70
-"""Pixels below a frame for its sentence, so that nothing below the widget jumps."""
+"""Pixels below a frame for its sentence, three lines, so that nothing below the widget jumps."""
+
+LINES = "margin:6px 0;line-height:19px"
 
 
 class Frame(NamedTuple):
@@ -24,7 +26,7 @@ class Shell(ipywidgets.VBox):
 
     ``render(**values)`` gets the value of each control by name and returns a ``Frame``. ``height``: that
     of the tallest frame, in pixels. ``extra``: further widgets beside the first control, such as a play
-    button. Without a kernel the frame of the starting values remains, as SVG and text.
+    button. Without a kernel the frame that was there when it was shown remains, as SVG and text.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Shell(ipywidgets.VBox):
     def _show(self, change: Mapping | None = None) -> None:
         with self.errors:
             svg, sentence = self.now()
-            self.frame.value = f'{svg}<p aria-live="polite">{escape(sentence)}</p>'
+            self.frame.value = f'{svg}<p aria-live="polite" style="{LINES}">{escape(sentence)}</p>'
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         svg, sentence = self.now()

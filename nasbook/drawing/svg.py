@@ -36,9 +36,9 @@ def text(
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
 
 
-def rect(x: float, y: float, width: float, height: float, fill: str, title: str = "", **line) -> str:
+def rect(x: float, y: float, wide: float, tall: float, fill: str, title: str = "", **line) -> str:
     """A box; ``title`` shows when the pointer rests on it."""
-    shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{_line(**line)}'
+    shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}" fill="{fill}"{_line(**line)}'
     return f"{shape}><title>{escape(title)}</title></rect>" if title else f"{shape}/>"
 
 

@@ -1,55 +1,38 @@
-"""The scrubber as a widget: a slider, a play button and a frame of fixed height around scrubber.py."""
+"""The scrubber as a widget: a slider and a play button over the frames of scrubber.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 
 import ipywidgets
 import numpy as np
 
-from nasbook.drawing import scrubber
+from nasbook.drawing import scrubber, shell
 from nasbook.drawing.describe import Kinds
 
 
-class Scrubber(ipywidgets.VBox):
-    """Slider, play button and frame; ``.slider``, ``.frame`` and ``.errors`` are its parts.
+class Scrubber(shell.Shell):
+    """A search to move through; ``.slider``, ``.play``, ``.frame`` and ``.errors`` are its parts.
 
-    Without a kernel its last frame and sentence remain, as SVG and text beside the widget.
+    Without a kernel its last frame remains, wherever the slider stands.
     """
 
     def __init__(self, story: scrubber.Story):
         last = len(story.steps) - 1
         self.story = story
-        self.slider = ipywidgets.IntSlider(
-            value=last,
-            min=0,
-            max=last,
-            description="snapshot",
-            continuous_update=True,
-            layout={"width": "520px"},
-        )
+        self.slider = shell.steps("snapshot", last, 0, last)
+        self.slider.layout.width = "520px"
         self.play = ipywidgets.Play(min=0, max=last, value=last, interval=400, description="play the search")
-        self.frame = ipywidgets.HTML()
-        self.errors = ipywidgets.Output()
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
-        self.slider.observe(self._show, names=["value"])
-        hold = ipywidgets.Box([self.frame], layout={"height": f"{story.height + 70}px", "overflow": "hidden"})
-        super().__init__([ipywidgets.HBox([self.play, self.slider]), hold, self.errors])
-        self._show({"new": last})
 
-    def _show(self, change: dict) -> None:
-        with self.errors:
-            said = escape(scrubber.sentence(self.story, change["new"]))
-            self.frame.value = f'{scrubber.render(self.story, change["new"])}<p aria-live="polite">{said}</p>'
+        def render(index: int) -> shell.Frame:
+            return shell.Frame(scrubber.render(story, index), scrubber.sentence(story, index))
+
+        super().__init__(render, {"index": self.slider}, story.height, extra=(self.play,))
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        last = len(self.story.steps) - 1
-        still = {
-            "image/svg+xml": scrubber.render(self.story, last),
-            "text/plain": scrubber.sentence(self.story, last),
-        }
-        return {**super()._repr_mimebundle_(**kwargs), **still}
+        end = self.render(len(self.story.steps) - 1)
+        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": end.svg, "text/plain": end.sentence}
 
 
 def explore(

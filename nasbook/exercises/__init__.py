@@ -7,6 +7,7 @@ never from the reader's function.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ STRICT = "NASBOOK_STRICT"
 @dataclass(frozen=True)
 class Exercise:
     """``check`` gets the reader's function and returns what is wrong in one sentence, or None.
+
+    ``diagnosis`` hands it the function so wrapped that a call gets copies: no answer can change what a check holds.
 
     ``hints`` are three, each saying more than the one before; ``praise`` is what a right answer has shown.
     """
@@ -40,7 +43,7 @@ def check(number: str, answer: Callable, hint: int = 0) -> None:
     no function and a hint that does not exist always do.
     """
     exercise = find(number)
-    if hint not in (0, 1, 2, 3) or isinstance(hint, bool):
+    if type(hint) is not int or hint not in range(4):
         raise NasbookError(f"there is no hint {hint!r}: valid are 1 to 3, and 0 for none")
     wrong = diagnosis(number, answer)
     print(f"\N{CHECK MARK} {number}: {exercise.praise}" if wrong is None else f"\N{BALLOT X} {number}: {wrong}")
@@ -60,12 +63,17 @@ def diagnosis(number: str, answer: Callable) -> str | None:
         raise NasbookError(
             f"nb.check({number!r}, ...) wants your function itself, without calling it; it got {answer!r}"
         )
+
+    def on_copies(*args, **kwargs):
+        args, kwargs = copy.deepcopy((args, kwargs))
+        return answer(*args, **kwargs)
+
     try:
-        return exercise.check(answer)
+        return exercise.check(on_copies)
     except NotImplementedError:
         call = f"nb.check({number!r}, {_name(answer)}, hint=1)"
         return f"not written yet: replace the line that raises NotImplementedError; {call} gives a hint"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = str(error).split("\n")[0]
         return f"your function stopped with {type(error).__name__}: {said}"
 

@@ -15,14 +15,15 @@ def differs(given, right, what: str, tolerance: float = 1e-6) -> str | None:
     try:
         got = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
-        return f"{what} is {type(given).__name__}, a number or an array of numbers is wanted"
+        return f"{what} is a {type(given).__name__} that makes no array of numbers"
     want = np.asarray(right, dtype=np.float64)
     if got.shape != want.shape:
-        return f"{what} has the shape {got.shape}, wanted is {want.shape}"
+        wanted = f"wanted is {want.shape}" if want.shape else "a single number is wanted"
+        return f"{what} has the shape {got.shape}, {wanted}"
     if not np.isfinite(got).all():
         return f"{what} holds NaN or infinity"
     place = np.unravel_index(np.argmax(np.abs(got - want)), want.shape) if want.shape else ()
     if abs(got[place] - want[place]) <= tolerance:
         return None
-    at = f"[{', '.join(str(int(one)) for one in place)}]" if place else ""
-    return f"{what}{at} is {got[place]:.6g}, right is {want[place]:.6g}"
+    entry = f"entry [{', '.join(str(int(one)) for one in place)}] of " if place else ""
+    return f"{entry}{what} is {got[place]:.6g}, right is {want[place]:.6g}"

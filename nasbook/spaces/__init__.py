@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import lazy_loader
 
-_HOME = {
-    "CELL_OPERATIONS": "names",
-    "DARTS_OPERATIONS": "names",
-    "CellNetwork": "networks",
-    "CellSupernet": "networks",
-    "Genotype": "genotypes",
-    "OPERATIONS": "operations",
-    "catalogue": "genotypes",
-    "cell_edges": "names",
-    "cost": "cost",
-}
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"nasbook.spaces.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'nasbook.spaces' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cost": ["cost"],
+        "genotypes": ["Genotype", "catalogue"],
+        "names": ["CELL_OPERATIONS", "DARTS_OPERATIONS", "cell_edges"],
+        "networks": ["CellNetwork", "CellSupernet"],
+        "operations": ["OPERATIONS"],
+    },
+)

@@ -1,0 +1,208 @@
+"""Worlds to act in: grids drawn as text, and any MDP as a Gymnasium environment.
+
+The cliff is example 6.6 of Sutton and Barto, Reinforcement Learning (2nd edition, 2018), which Gymnasium has as
+``CliffWalking-v1``; the actions have Gymnasium's order. The slippery grid has the motion of Russell and Norvig,
+Artificial Intelligence: A Modern Approach, section 17.1.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from nasbook.decisions import checks
+from nasbook.decisions.mdps import MDP
+from nasbook.errors import NasbookError, one_of
+
+MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
+"""Actions of a grid and their steps (rows, columns); the ways that one slips are its neighbours in this circle."""
+
+LETTERS = {
+    ".": "free",
+    "S": "start",
+    "G": "goal: the episode ends",
+    "T": "trap: the episode ends",
+    "C": "cliff: back to the start",
+    "#": "wall",
+}
+
+CELLS = 5_500
+"""Largest number of states of a grid: its dense transitions, (A, S, S) in float64, take 1 GB."""
+
+CLIFF = ("............", "............", "............", "SCCCCCCCCCCG")
+SLIPPERY = ("...G", ".#.T", "S...")
+
+
+class MDPEnv(gymnasium.Env):
+    """``mdp`` as a Gymnasium environment with discrete spaces; states and actions are its indices.
+
+    An episode is terminated in a terminal state of the model, and truncated after ``horizon`` steps (None: never).
+    It begins in ``start``: a state, by index or name; a distribution (S,); or None, uniform over the states that are
+    not terminal. Raises NasbookError for a start that does not exist or is terminal, and in ``step`` for an unknown
+    action and for a step before ``reset`` or after the end.
+    """
+
+    def __init__(self, mdp: MDP, horizon: int | None = None, start=None):
+        self.mdp = mdp
+        self.horizon = None if horizon is None else checks.whole(horizon, "horizon", 1)
+        self.start = _start(mdp, start)
+        self.observation_space = spaces.Discrete(len(mdp.states))
+        self.action_space = spaces.Discrete(len(mdp.actions))
+        self.render_mode = None
+        self._state = None
+        self._steps = 0
+        # Plain lists and a bisection draw in a microsecond; Generator.choice takes twenty.
+        self._first = _cumulative(self.start).tolist()
+        self._into = _cumulative(mdp.transitions).tolist()
+        self._rewards = mdp.transition_rewards().tolist()
+        self._terminal = mdp.terminal.tolist()
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[int, dict]:
+        """Begin an episode: (state, {})."""
+        super().reset(seed=seed)
+        self._state, self._steps = bisect_right(self._first, self.np_random.random()), 0
+        return self._state, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict]:
+        """Go one step: (state, reward, terminated, truncated, {})."""
+        if self._state is None:
+            raise NasbookError("no episode is under way: call reset() first, and again after an episode has ended")
+        action = checks.index(action, len(self.mdp.actions), "action", self.mdp.actions)
+        state = bisect_right(self._into[action][self._state], self.np_random.random())
+        reward = self._rewards[action][self._state][state]
+        self._steps += 1
+        terminated, truncated = self._terminal[state], self._steps == self.horizon
+        self._state = None if terminated or truncated else state
+        return state, reward, terminated, truncated, {}
+
+
+@dataclass(frozen=True, eq=False)
+class GridWorld:
+    """A grid as ``mdp``, with what a drawing needs: ``layout`` (rows of letters) and the ``start`` state.
+
+    ``cells[s]`` is the (row, column) of state s, from 0; walls and cliffs are no states.
+    """
+
+    mdp: MDP
+    layout: tuple[str, ...]
+    cells: tuple[tuple[int, int], ...]
+    start: int
+
+    def to_gymnasium(self, horizon: int | None = None) -> MDPEnv:
+        """The environment that begins in ``.start``."""
+        return self.mdp.to_gymnasium(horizon, self.start)
+
+    def greedy_path(self, policy, steps: int = 100) -> tuple[list[int], float]:
+        """States from the start on under ``policy``, each step the likeliest one, and the sum of rewards.
+
+        It ends in a terminal state or after ``steps`` steps. Raises NasbookError as ``MDP.probabilities`` does.
+        """
+        chosen = self.mdp.probabilities(policy).argmax(axis=1)  # (S, A) -> (S,)
+        rewards, path, total = self.mdp.transition_rewards(), [self.start], 0.0
+        while not self.mdp.terminal[path[-1]] and len(path) <= steps:
+            action = chosen[path[-1]]
+            state = int(self.mdp.transitions[action, path[-1]].argmax())
+            total += float(rewards[action, path[-1], state])
+            path.append(state)
+        return path, total
+
+
+def grid_world(
+    layout: Sequence[str], gamma: float = 0.9, *, rewards: Mapping[str, float] | None = None, slip: float = 0.0
+) -> GridWorld:
+    """A grid of cells with the letters of ``LETTERS``: exactly one S, at least one G or T.
+
+    ``rewards``: what a step is paid, by the letter of the cell that it enters; a letter that is not named is paid
+    as "." (default -1). A step against a wall or the rim stays, and is paid as a step onto a free cell. With
+    probability ``slip`` a step goes to one side, half to each. Raises NasbookError for anything that is no grid.
+    """
+    grid = _layout(layout)
+    pays = _pays(rewards)
+    slip = checks.number(slip, "slip")
+    if not 0 <= slip <= 1:
+        raise NasbookError(f"slip is {slip:g}: a probability lies between 0 and 1")
+    where = {(r, c): letter for r, line in enumerate(grid) for c, letter in enumerate(line)}
+    cells = tuple(cell for cell, letter in where.items() if letter not in "#C")
+    if len(cells) > CELLS:
+        raise NasbookError(f"a grid of {len(cells):,} cells does not fit: its transitions are dense, at most {CELLS:,}")
+    number = {cell: state for state, cell in enumerate(cells)}
+    start = next(state for cell, state in number.items() if where[cell] == "S")
+    steps = list(MOVES.values())
+    transitions = np.zeros((len(steps), len(cells), len(cells)))
+    paid = np.zeros_like(transitions)
+    ways = ((0, 1 - slip), (1, slip / 2), (-1, slip / 2))
+    for cell, state in number.items():
+        if where[cell] in "GT":
+            transitions[:, state, state] = 1
+            continue
+        for action in range(len(steps)):
+            for turn, probability in ways:
+                down, across = steps[(action + turn) % len(steps)]
+                entered = cell[0] + down, cell[1] + across
+                if where.get(entered, "#") == "#":
+                    entered = cell
+                letter = where[entered]
+                into = start if letter == "C" else number[entered]
+                gained = probability * pays.get(letter, pays["."])
+                transitions[action, state, into] += probability
+                paid[action, state, into] += gained
+    # Several ways into one cell may be paid differently: their mean is what the pair (s, t) is paid.
+    np.divide(paid, transitions, out=paid, where=transitions > 0)
+    names = [f"row {r + 1}, column {c + 1}" for r, c in cells]
+    return GridWorld(MDP(transitions, paid, gamma, states=names, actions=tuple(MOVES)), grid, cells, start)
+
+
+def cliff_walking(gamma: float = 0.99) -> GridWorld:
+    """The 4 x 12 cliff: -1 a step, -100 and back to the start for a step over the edge; the goal ends it."""
+    return grid_world(CLIFF, gamma, rewards={".": -1, "C": -100})
+
+
+def slippery_grid(gamma: float = 0.9, slip: float = 0.2) -> GridWorld:
+    """Russell and Norvig's 4 x 3 grid: -.04 a step, and +1 in the goal, -1 in the trap, which both end it."""
+    return grid_world(SLIPPERY, gamma, rewards={".": -0.04, "G": 0.96, "T": -1.04}, slip=slip)
+
+
+def _layout(layout: Sequence[str]) -> tuple[str, ...]:
+    rows = layout.split() if isinstance(layout, str) else layout
+    grid = tuple(rows) if np.iterable(rows) else ()
+    if not grid or not all(isinstance(line, str) and line and len(line) == len(grid[0]) for line in grid):
+        raise NasbookError(f"a layout is rows of letters, all of one length, not {layout!r}")
+    for letter in "".join(grid):
+        one_of(letter, LETTERS, "letter in a layout")
+    letters = "".join(grid)
+    if letters.count("S") != 1 or not set(letters) & set("GT"):
+        raise NasbookError(f"a layout has exactly one S and at least one G or T; this one has {letters.count('S')} S")
+    return grid
+
+
+def _pays(rewards: Mapping[str, float] | None) -> dict[str, float]:
+    if rewards is not None and not isinstance(rewards, Mapping):
+        raise NasbookError(f"rewards must be a mapping such as {{'G': 1}}, from letters to numbers, not {rewards!r}")
+    payable = [letter for letter in LETTERS if letter not in "#S"]
+    given = {one_of(letter, payable, "letter in rewards"): paid for letter, paid in (rewards or {}).items()}
+    return {".": -1.0} | {letter: checks.number(paid, f"rewards[{letter!r}]") for letter, paid in given.items()}
+
+
+def _start(mdp: MDP, start) -> np.ndarray:
+    if start is None:
+        if mdp.terminal.all():
+            raise NasbookError("every state of this model is terminal: no episode can begin")
+        return ~mdp.terminal / (~mdp.terminal).sum()
+    if isinstance(start, str) or not np.iterable(start):
+        chosen = np.eye(len(mdp.states))[checks.index(start, len(mdp.states), "state", mdp.states)]
+    else:
+        chosen = checks.rows(start, "start", (len(mdp.states),))
+    wrong = np.flatnonzero((chosen > 0) & mdp.terminal)
+    if len(wrong):
+        raise NasbookError(f"an episode cannot begin in {mdp.states[wrong[0]]}: that state is terminal")
+    return chosen
+
+
+def _cumulative(rows: np.ndarray) -> np.ndarray:
+    sums = np.cumsum(rows, axis=-1)
+    return sums / sums[..., -1:]  # the last is exactly 1, so no draw falls beyond it
