@@ -168,6 +168,9 @@ REFUSED = {
         lambda: checks.labels(["a\x00b"], 1, "state", "S"),
         "state names must be 1 different strings in a list, not ['a\\x00b']",
     ),
+    "nothing above 0": (lambda: checks.positive(0, "tol"), "tol is 0: it must be more than 0"),
+    "more than all": (lambda: checks.share(1.5, "epsilon"), "epsilon is 1.5: it must lie in [0, 1]"),
+    "less than nothing": (lambda: checks.share(-0.5, "epsilon"), "epsilon is -0.5: it must lie in [0, 1]"),
     "too few names": (
         lambda: checks.labels(("wet",), 2, "state", "S"),
         "state names must be 2 different strings, not ('wet',)",

@@ -2,11 +2,13 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import notebook_form as form
 import pytest
 
+import nasbook as nb
 from nasbook import notebook_files
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -28,6 +30,17 @@ def test_a_notebook_has_its_headings_and_its_file(path):
     assert form.FILE_NAME.fullmatch(path.name)
     assert form.headings(json.loads(text), form.START_FORM if path.stem.startswith("00_") else form.FORM) == []
     assert form.file(text) == []
+
+
+def test_stored_listings_are_the_code_of_today(path):
+    """What ``nb.source`` printed when the notebook was stored; a reader without a kernel sees nothing else."""
+    cells = form.code_cells(json.loads(path.read_text(encoding="utf-8")))
+    names = {}
+    exec(form.source(cells[0]), names)
+    for cell in cells:
+        if shown := re.fullmatch(r"nb\.source\((.+)\)", form.source(cell).strip()):
+            stored = "".join(cell["outputs"][0]["data"]["text/plain"])
+            assert stored == repr(nb.source(eval(shown[1], names))), "run `make notebooks`"
 
 
 def test_all_notebooks_together_stay_small():

@@ -101,7 +101,7 @@ def expected_sarsa(
 
     Arguments as for ``q_learning``; epsilon 0 with a ``behaviour`` is Q-learning.
     """
-    gamma, epsilon = checks.discount(gamma), _share(epsilon)
+    gamma, epsilon = checks.discount(gamma), checks.share(epsilon, "epsilon")
 
     def target(step: Step, values: list[float], allowed: list[int]) -> float:
         following = [values[a] for a in allowed]
@@ -176,7 +176,7 @@ def _learned(walk: Walk, q: np.ndarray, visits: np.ndarray, model: MDP | None = 
 
 
 def _chooser(walk: Walk, q: list[list[float]], epsilon: float, behaviour) -> Callable[[int], int]:
-    epsilon = _share(epsilon)
+    epsilon = checks.share(epsilon, "epsilon")
     uniforms, allowed = walk.draw(), walk.allowed
     if isinstance(behaviour, str) and behaviour != "uniform":
         raise NasbookError(f"unknown behaviour {behaviour!r}: valid are 'uniform', probabilities (S, A), or None")
@@ -200,13 +200,6 @@ def _chooser(walk: Walk, q: list[list[float]], epsilon: float, behaviour) -> Cal
         return max(zip(chances, actions))[1]  # rounding left a crumb
 
     return choose
-
-
-def _share(epsilon: float) -> float:
-    epsilon = checks.number(epsilon, "epsilon")
-    if not 0 <= epsilon <= 1:
-        raise NasbookError(f"epsilon is {epsilon:g}: a probability lies between 0 and 1")
-    return epsilon
 
 
 def _counted(counts: np.ndarray, sums: np.ndarray, gamma: float, allowed: list[list[int]]) -> MDP:

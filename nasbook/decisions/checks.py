@@ -79,6 +79,22 @@ def number(value: float, what: str) -> float:
     return float(numbers(value, what, ()))
 
 
+def positive(value: float, what: str) -> float:
+    """A finite number above 0. Raises NasbookError for anything else."""
+    given = number(value, what)
+    if given <= 0:
+        raise NasbookError(f"{what} is {given:g}: it must be more than 0")
+    return given
+
+
+def share(value: float, what: str) -> float:
+    """A number in [0, 1]. Raises NasbookError for anything else."""
+    given = number(value, what)
+    if not 0 <= given <= 1:
+        raise NasbookError(f"{what} is {given:g}: it must lie in [0, 1]")
+    return given
+
+
 def whole(value: int, what: str, least: int = 0) -> int:
     """A whole number of at least ``least``. Raises NasbookError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:

@@ -49,7 +49,7 @@ class LinearModel:
         self.features = checks.whole(features, "features", 1)
         self.shared = shared
         models = 1 if shared else self.arms
-        self.A = np.tile(positive(ridge, "ridge") * np.eye(self.features), (models, 1, 1))
+        self.A = np.tile(checks.positive(ridge, "ridge") * np.eye(self.features), (models, 1, 1))
         self.b = np.zeros((models, self.features))
 
     @property
@@ -91,7 +91,7 @@ class EpsilonGreedy(LinearModel):
 
     def __init__(self, arms: int, epsilon: float, features: int = 1, ridge: float = 1.0, shared: bool = False):
         super().__init__(arms, features, ridge, shared)
-        self.epsilon = share(epsilon, "epsilon")
+        self.epsilon = checks.share(epsilon, "epsilon")
 
     def probabilities(self, context) -> np.ndarray:
         return self.epsilon / self.arms + (1 - self.epsilon) * certain(best(self.predict(context)), self.arms)
@@ -135,8 +135,8 @@ class LinearThompsonSampling(LinearModel):
     """
 
     def __init__(self, arms: int, features: int = 1, noise: float = 1.0, prior: float = 1.0, shared: bool = False):
-        self.noise = positive(noise, "noise")
-        super().__init__(arms, features, (self.noise / positive(prior, "prior")) ** 2, shared)
+        self.noise = checks.positive(noise, "noise")
+        super().__init__(arms, features, (self.noise / checks.positive(prior, "prior")) ** 2, shared)
 
     def draw_theta(self, rng: np.random.Generator) -> np.ndarray:
         """Weights from the posterior: (arms, features), or (features,) if shared."""
@@ -169,7 +169,7 @@ class ThompsonSampling:
         return best(checks.generator(rng).beta(1 + self.successes, 1 + self.failures))
 
     def update(self, context, arm: int, reward: float) -> None:
-        given = share(reward, "reward")
+        given = checks.share(reward, "reward")
         ones = round(given * self.trials)
         if abs(ones - given * self.trials) > 1e-6:
             raise NasbookError(f"reward is {given:g}: it must be a share of ones among {self.trials} trials")
@@ -202,7 +202,7 @@ class UCB1:
         return certain(best(self.index()), self.arms)
 
     def update(self, context, arm: int, reward: float) -> None:
-        self.sums[checks.index(arm, self.arms, "arm")] += share(reward, "reward")
+        self.sums[checks.index(arm, self.arms, "arm")] += checks.share(reward, "reward")
         self.counts[arm] += 1
 
 
@@ -216,7 +216,7 @@ class Exp3:
 
     def __init__(self, arms: int, mixing: float = 0.1):
         self.arms = checks.whole(arms, "arms", 1)
-        self.mixing = share(positive(mixing, "mixing"), "mixing")
+        self.mixing = checks.share(checks.positive(mixing, "mixing"), "mixing")
         self.log_weights = np.zeros(self.arms)
 
     def probabilities(self, context=None) -> np.ndarray:
@@ -229,7 +229,7 @@ class Exp3:
     def estimate(self, arm: int, reward: float) -> np.ndarray:
         """Reward over probability for the pulled arm, zero elsewhere, (arms,): unbiased for every arm's reward."""
         pulled = certain(checks.index(arm, self.arms, "arm"), self.arms)
-        return pulled * share(reward, "reward") / self.probabilities()
+        return pulled * checks.share(reward, "reward") / self.probabilities()
 
     def update(self, context, arm: int, reward: float) -> None:
         self.log_weights += self.mixing / self.arms * self.estimate(arm, reward)
@@ -258,19 +258,3 @@ def solve(matrices: np.ndarray, sides: np.ndarray) -> np.ndarray:
 def certain(arm: int, arms: int) -> np.ndarray:
     """All probability on ``arm``, (arms,)."""
     return (np.arange(arms) == arm).astype(np.float64)
-
-
-def positive(value: float, what: str) -> float:
-    """A number above 0. Raises NasbookError otherwise."""
-    given = checks.number(value, what)
-    if given <= 0:
-        raise NasbookError(f"{what} is {given:g}: it must be greater than 0")
-    return given
-
-
-def share(value: float, what: str) -> float:
-    """A number in [0, 1]. Raises NasbookError otherwise."""
-    given = checks.number(value, what)
-    if not 0 <= given <= 1:
-        raise NasbookError(f"{what} is {given:g}: it must lie in [0, 1]")
-    return given

@@ -68,9 +68,7 @@ def clipped_ips(arms, rewards, propensities, target, clip: float) -> Estimate:
 
     Also raises NasbookError for clip <= 0. Ionides, "Truncated importance sampling" (2008).
     """
-    limit = checks.number(clip, "clip")
-    if limit <= 0:
-        raise NasbookError(f"clip is {limit:g}: it must be greater than 0")
+    limit = checks.positive(clip, "clip")
     w = importance_weights(arms, propensities, target)
     return _mean(np.minimum(w, limit) * _rewards(rewards, len(w)))
 

@@ -166,9 +166,7 @@ class MDP:
         return q.T  # (A, S) -> (S, A)
 
     def _iterate(self, sweeps: int, tol: float) -> Solution:
-        tol, gamma, values = checks.number(tol, "tol"), self.gamma, np.zeros(len(self.states))
-        if tol <= 0:
-            raise NasbookError(f"tol is {tol:g}: it must be more than 0")
+        tol, gamma, values = checks.positive(tol, "tol"), self.gamma, np.zeros(len(self.states))
         largest = np.abs(self._q(values).max(axis=1)).max() / (1 - gamma)
         ratio = max(tol * (1 - gamma) / (8 * largest), np.finfo(np.float64).tiny) if largest else 1
         bound = ceil(log(ratio) / log(gamma)) + 2 if gamma > 0 and ratio < 1 else 2

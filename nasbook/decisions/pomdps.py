@@ -115,9 +115,7 @@ class POMDP:
         ``rng`` that is no generator, rewards beyond ``LARGEST``, and a model too large for exact backups.
         """
         one_of(method, METHODS, "method")
-        tol = checks.number(tol, "tol")
-        if tol <= 0:
-            raise NasbookError(f"tol is {tol:g}: it must be more than 0")
+        tol = checks.positive(tol, "tol")
         if horizon is not None:
             checks.whole(horizon, "horizon", least=1)
         elif not discounted:

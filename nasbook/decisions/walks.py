@@ -21,7 +21,6 @@ ENTRIES = 100_000_000
 LONGEST = 1_000_000
 """Steps after which an episode counts as endless where no ``steps`` are given."""
 
-
 STEP = "observation, reward, terminated, truncated, info"
 """What an environment's ``step`` returns."""
 

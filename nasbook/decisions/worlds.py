@@ -123,9 +123,7 @@ def grid_world(
     """
     grid = _layout(layout)
     pays = _pays(rewards)
-    slip = checks.number(slip, "slip")
-    if not 0 <= slip <= 1:
-        raise NasbookError(f"slip is {slip:g}: a probability lies between 0 and 1")
+    slip = checks.share(slip, "slip")
     where = {(r, c): letter for r, line in enumerate(grid) for c, letter in enumerate(line)}
     cells = tuple(cell for cell, letter in where.items() if letter not in "#C")
     if len(cells) > CELLS:
