@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,11 +27,12 @@ from nasbook.training.state import Search, SearchConfig, Splits
 class Config(SearchConfig):
     """DATA's settings; the defaults are the paper's form with the numbers of the second author's code.
 
-    ``draws``: M, the one-hot samples that are united. The code differs from the paper in five ways, each an option
-    here: ``probability`` "relu" for relu(alpha) / sum; ``normalize`` divides an edge's code by its sum; ``estimator``
-    "full" runs operations of weight zero too; ``code_weight`` times the L1 distance between p and the drawn code
-    joins the architecture's loss (.1 in the code); ``derive_per`` "node" takes the code of all (input, operation)
-    pairs of a node together, "edge" one code an edge.
+    ``draws``: M, the one-hot samples that are united. The code differs from the paper in four ways, each an option
+    here: ``probability`` "relu" for relu(alpha) / sum, and ``alpha_mean`` is then 1 unless it is given; ``normalize``
+    divides an edge's code by its sum; ``estimator`` "full" runs operations of weight zero too where alphas learn;
+    ``code_weight`` times the L1 distance between p and the drawn code joins the architecture's loss (.1 in the code).
+    ``derive_per``: "node" takes one code for all (input, operation) pairs of a node, as the code does, "edge" one
+    for each edge, as the search draws them.
     """
 
     epochs: int = Field(100, gt=0)
@@ -45,6 +46,11 @@ class Config(SearchConfig):
     estimator: Literal["executed", "full"] = "executed"
     code_weight: float = Field(0.0, ge=0)
     derive_per: Literal["node", "edge"] = "node"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alive(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"alpha_mean": 1.0, **values} if values.get("probability") == "relu" else values
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
@@ -61,7 +67,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "threads": 1,
         "draws": 4,
     },
-    "lesson": {"epochs": 30, "cells": 5, "alpha_lr": 0.003},
+    "lesson": {"epochs": 20, "channels": 8, "cells": 5, "alpha_lr": 0.003},
     "paper": {},
 }
 """What differs from the published protocol. Made for images of 16 pixels at smoke."""
@@ -91,7 +97,7 @@ def paths(search: Search) -> dict[str, Tensor]:
         code = relaxations.ensemble(
             logits(alpha, search.config), search.tau, draws=search.config.draws, generator=search.draws
         )[0]  # (1, E, O) -> (E, O)
-        return code / code.detach().sum(dim=-1, keepdim=True) if search.config.normalize else code
+        return code / code.sum(dim=-1, keepdim=True) if search.config.normalize else code
 
     return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
 

@@ -1,18 +1,18 @@
 """MSG-DAS: several sub-graphs a step that share no operation, guided by the whole super-net.
 
-Tan et al., "MSG-DAS: Differentiable Architecture Search with Multiple Sub-Graphs". Gumbel top-K draws K architectures
-without replacement; they are back-propagated in turn, so that memory is that of one. Skip-connections lose
-blocks of their output while searching, and the blend of all operations is a teacher that gets no gradient.
+Tan et al., "Mutually-aware Sub-Graphs Differentiable Architecture Search". Gumbel top-K draws K architectures without
+replacement; they are back-propagated in turn, so that memory is that of one. Skip-connections lose blocks of their
+output while searching, and the blend of all operations is a teacher that gets no gradient. No code was published.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,8 +44,17 @@ class Config(SearchConfig):
     alpha_deviation: float = Field(0.0, ge=0)
     guidance: float = Field(0.01, ge=0)
     guidance_sign: Literal["corrected", "printed"] = "corrected"
-    drop_ratios: tuple[float, ...] = Field((0.0, 0.05, 0.1, 0.15), strict=False)
+    drop_ratios: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field((0.0, 0.05, 0.1, 0.15), strict=False)
     drop_block: int = Field(3, ge=1)
+
+    @model_validator(mode="after")
+    def _enough_operations(self) -> Self:
+        if self.subgraphs > len(self.operations):
+            raise ValueError(
+                f"subgraphs is {self.subgraphs}, but there are {len(self.operations)} operations; sub-graphs may not "
+                "share one"
+            )
+        return self
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
@@ -61,7 +70,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "alpha_lr": 0.03,
         "threads": 1,
     },
-    "lesson": {"epochs": 30, "batch_size": 64, "cells": 5, "alpha_lr": 0.003},
+    "lesson": {"epochs": 20, "batch_size": 64, "channels": 8, "cells": 5, "alpha_lr": 0.003},
     "paper": {},
 }
 """What differs from the published protocol. Made for images of 16 pixels at smoke."""
