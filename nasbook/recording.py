@@ -116,7 +116,8 @@ class RunWriter:
         if path.exists():
             self._compare()
         else:
-            remains = [name for name in ("checkpoint.pt", "trace.csv", "alphas.npz") if (self.folder / name).exists()]
+            files = ("checkpoint.pt", "trace.csv", "alphas.npz", "evaluations.csv")
+            remains = [name for name in files if (self.folder / name).exists()]
             if remains:
                 raise NasbookError(
                     f"{self.folder} holds {remains[0]} of a run without its config.json: choose another folder, or "
@@ -180,7 +181,7 @@ class RunWriter:
         candidates = [self.folder / f"checkpoint{part}.pt" for part in (".next", "", ".previous")]
         present = [path for path in candidates if path.exists()]
         for index, path in enumerate(present):
-            state = _read_checkpoint(path)
+            state = read_checkpoint(path)
             if state is not None:
                 return state
             path.replace(path.with_name(f"{path.name}.damaged"))
@@ -213,7 +214,7 @@ class RunWriter:
         return buffer.getvalue()
 
 
-def _read_checkpoint(path: Path) -> dict | None:
+def read_checkpoint(path: Path) -> dict | None:
     """The state in ``path``; None if the file is damaged. The zip's checksums are compared first, because
     torch does not compare them. Raises NasbookError for a newer format."""
     import pickle

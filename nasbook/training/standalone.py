@@ -190,7 +190,7 @@ def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: Ru
             epoch = training.step // per_epoch
             rate = cosine(config.lr, config.lr_end, epoch, config.epochs)
             set_rate(training.optimizer, rate)
-            loss, correct = _step(training, config, data, epoch)
+            loss, correct = train_step(training, config, data, epoch)
             training.totals = [a + b for a, b in zip(training.totals or (0, 0), (loss, correct))]
             training.step += 1
             training.seconds, tick = training.seconds + time.monotonic() - tick, time.monotonic()
@@ -207,7 +207,7 @@ def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: Ru
     writer.save(training.state_dict())
 
 
-def _step(training: Training, config: TrainConfig, data: ImageData, epoch: int) -> tuple[Tensor, Tensor]:
+def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: int) -> tuple[Tensor, Tensor]:
     """One step on one batch. Returns (loss, number correct), detached."""
     net, device = training.net, data.device
     chosen = training.sampler.next().to(device)  # (B,)
