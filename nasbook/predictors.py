@@ -22,9 +22,6 @@ from nasbook.training.numerics import repeatable
 Words = Sequence[Sequence[int]]
 """A cell: (b, T) tokens of its b blocks."""
 
-BOUND = 0.1
-"""Weights begin uniformly within this of 0."""
-
 FIRST_GUESS = 1.8
 """The last bias at the beginning: sigmoid(1.8) = .86, what a cell of the paper is likely to reach."""
 
@@ -36,7 +33,8 @@ class Predictor(nn.Module):
     """``members`` predictors side by side: each weight has a member axis M, and no member sees another's.
 
     ``kinds`` (T,) says of each token of a block which embedding it has, ``sizes`` how many tokens there are of a
-    kind. Embeddings and hidden layers have ``units`` numbers.
+    kind. Embeddings and hidden layers have ``units`` numbers. The paper does not say how they begin: here embeddings
+    within 1 of 0, and weights within 1 / sqrt(units), uniformly by ``seed``, as PyTorch's LSTM.
     """
 
     def __init__(self, kinds: Sequence[str], sizes: Mapping[str, int], members: int, units: int, seed: int) -> None:
@@ -51,8 +49,10 @@ class Predictor(nn.Module):
         )
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.uniform_(-BOUND, BOUND, generator=generator)
+            for parameter in self.embeddings.values():
+                parameter.uniform_(-1, 1, generator=generator)
+            for parameter in self.layers.values():
+                parameter.uniform_(-(units**-0.5), units**-0.5, generator=generator)
             self.layers["out_bias"].fill_(FIRST_GUESS)
 
     def shapes(self, units: int) -> dict[str, tuple[int, int]]:

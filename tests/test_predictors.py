@@ -77,10 +77,10 @@ def test_a_cell_is_predicted_alike_beside_longer_ones(kind):
 
 @pytest.mark.parametrize("kind", PREDICTORS)
 def test_it_begins_near_the_first_guess_and_ends_between_0_and_1(kind):
-    net = make(kind)
+    net = make(kind, members=20)
     assert (net.layers["out_bias"] == FIRST_GUESS).all()
     found = net(torch.tensor(WORDS[1]), torch.ones(len(FIRST), dtype=torch.long))
-    assert ((found > 0.8) & (found < 0.91)).all() and len(found.unique()) > 3
+    assert abs(found.mean() - 0.86) < 0.05 and ((found > 0) & (found < 1)).all() and len(found.unique()) > 3
 
 
 @pytest.mark.parametrize("kind", PREDICTORS)

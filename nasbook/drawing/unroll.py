@@ -68,7 +68,7 @@ def explore(story: Story) -> Shell:
     controllers, temperatures, draws = (list(dict.fromkeys(key[part] for key in story)) for part in range(3))
     longest = min(len(told.words) for told in story.values())
     controls = {
-        "step": steps("decisions made", 0, 0, longest),
+        "step": steps("decisions made", longest * 2 // 3, 0, longest),
         "controller": choice("controller", controllers),
         "temperature": choice("temperature", [(f"{value:g}", value) for value in temperatures], 1.0),
         "draw": steps("draw", draws[0], draws[0], draws[-1]),

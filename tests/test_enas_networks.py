@@ -1,0 +1,182 @@
+"""ENAS's spaces and networks: counts, official arcs, shared tensors, idle weights."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from nasbook.errors import NasbookError
+from nasbook.spaces.cost import count_parameters
+from nasbook.spaces.macro_layers import MACRO_OPERATIONS, OFFICIAL_MACRO_ARC, MacroArc, MacroLayers
+from nasbook.spaces.macro_networks import MacroNetwork, MacroSupernet, macro_pools
+from nasbook.spaces.micro_cells import MICRO_OPERATIONS, OFFICIAL_MICRO_CELLS, micro_space, paper_count, read_micro
+from nasbook.spaces.micro_networks import MicroNetwork, MicroSupernet, micro_sequence
+from nasbook.spaces.tokens import size
+
+IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(4)
+
+
+def test_the_spaces_are_as_large_as_they_are():
+    assert size(MacroLayers()) == 6**12 * 2**66 and f"{size(MacroLayers()):.3e}" == "1.606e+29"
+    assert size(micro_space(reduction=False)) == 5_062_500_000_000
+    assert size(micro_space()) == 5_062_500_000_000**2
+    assert paper_count() == 600**4 == 129_600_000_000
+
+
+def test_the_official_arcs_load():
+    cells = OFFICIAL_MICRO_CELLS
+    assert cells.normal_concat == (2, 3, 4, 5, 6) and cells.reduce_concat == (2, 4, 5, 6)
+    assert cells.normal[0] == (("avg_pool_3x3", 0), ("sep_conv_3x3", 0))
+    assert cells.reduce[2] == (("sep_conv_5x5", 1), ("sep_conv_5x5", 3))
+    space = micro_space()
+    assert space.decode(space.encode(cells)) == cells
+    arc = OFFICIAL_MACRO_ARC
+    bits = [bit for row in arc.skips for bit in row]
+    assert len(arc.operations) == 24 and len(bits) == 276 and f"{arc.skip_rate:.1%}" == "35.5%"
+    assert MacroArc.read(str(arc)) == arc and set(arc.operations) == {0, 1, 2, 3}
+    space = MacroLayers(24)
+    assert space.decode(space.encode(arc)) == arc and arc.skips[3] == (0, 0, 1)
+
+
+def test_the_official_micro_network_has_3_894_372_parameters():
+    with torch.device("meta"):
+        assert count_parameters(MicroNetwork(OFFICIAL_MICRO_CELLS)) == 3_894_372
+    assert micro_sequence(15).count("reduce") == 2 and [
+        i for i, k in enumerate(micro_sequence(15)) if k == "reduce"
+    ] == [
+        5,
+        11,
+    ]
+    assert macro_pools(12) == (3, 7)
+
+
+def test_a_small_macro_network_counted_by_hand():
+    """Layers: 3x3; separable 5x5 that skips to the first; pooling that skips to the second; channels 4, 8, 16."""
+    net = MacroNetwork(MacroArc.read("0; 3 1; 4 0 1"), channels=4)
+    stem = 27 * 4 + 8
+    first = (16 + 8) + (9 * 16 + 8)
+    halves_of_first = 4 * 8 + 16
+    second = (64 + 16) + (25 * 8 + 64 + 16) + (2 * 64 + 16)
+    halves_of_both = 2 * (8 * 16 + 32)
+    third = (256 + 32) + (2 * 256 + 32)
+    assert macro_pools(3) == (0, 1)
+    assert count_parameters(net) == stem + first + halves_of_first + second + halves_of_both + third + 160
+
+
+def micro(text, reduce=None):
+    return read_micro(text, reduce or text)
+
+
+def used(net, *architecture):
+    """Names of the parameters that take part in an architecture."""
+    net.zero_grad(set_to_none=True)
+    F.cross_entropy(net(IMAGES, *architecture), LABELS).backward()
+    return {name for name, parameter in net.named_parameters() if parameter.grad is not None}
+
+
+PAIRS = {
+    "micro": (
+        lambda: MicroSupernet(4, 3, nodes=2),
+        # block 0 in common; block 1 reads state 0 with another operation
+        micro("0 0 1 4 0 1 2 2"),
+        micro("0 0 1 4 0 0 2 2"),
+        ("cells.0.edges.0.0.0.0.",),
+        ("cells.0.edges.1.0.0.1.", "cells.0.edges.1.0.0.0."),
+    ),
+    "macro": (
+        lambda: MacroSupernet(4, 3),
+        MacroArc.read("0; 1 0; 2 1 0"),
+        MacroArc.read("0; 3 0; 2 0 1"),
+        ("layers.0.branches.0.", "layers.2.branches.2.", "layers.2.norm."),
+        ("layers.1.branches.1.", "layers.1.branches.3."),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_two_arcs_with_the_same_operation_on_the_same_edge_share_its_tensors(name):
+    build, one, other, common, apart = PAIRS[name]
+    net = build()
+    first, second = used(net, one), used(net, other)
+    for prefix in common:
+        assert any(key.startswith(prefix) for key in first & second)
+    for prefix, mine, theirs in zip(apart, (first, second), (second, first)):
+        assert any(key.startswith(prefix) for key in mine) and not any(key.startswith(prefix) for key in theirs)
+    everything = {key for key, _ in net.named_parameters()}
+    assert first < everything and second < everything
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_training_one_arc_changes_the_output_of_another_and_leaves_absent_weights(name):
+    build, one, other, *_ = PAIRS[name]
+    net = build().train()
+    before, weights = net(IMAGES, other).detach(), {k: p.detach().clone() for k, p in net.named_parameters()}
+    taking_part = used(net, one)
+    torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=0.1).step()
+    assert not torch.allclose(net(IMAGES, other), before, atol=1e-3)
+    for key, parameter in net.named_parameters():
+        assert key in taking_part or torch.equal(parameter, weights[key])
+
+
+def test_a_cell_alone_is_what_the_shared_network_computes_with_its_weights():
+    """The sum of both sides, and a 1x1 convolution of the loose ends with the kernels of just these."""
+    net = MicroSupernet(4, 3, nodes=3).train()
+    cell = net.cells[0]
+    far, near = torch.randn(2, 2, 4, 5, 5, generator=torch.Generator().manual_seed(1))
+    nodes = micro("0 4 1 4 2 4 0 4 0 4 0 4").normal
+    two, three, four = far + near, (far + near) + far, 2 * far
+    joined = torch.relu(torch.cat([three, four], dim=1))
+    kernel = torch.cat([cell.kernels[1], cell.kernels[2]], dim=1)
+    assert torch.allclose(cell(far, near, nodes), cell.norm(F.conv2d(joined, kernel)), atol=1e-6)
+    assert not torch.equal(two, three)
+
+
+def test_a_skip_adds_the_output_of_its_layer_before_the_norm():
+    net = MacroSupernet(4, 6).train()
+    arc = MacroArc.read("4; 5 0; 5 1 0; 5 0 0 0; 5 0 0 0 0; 5 0 0 0 0 0")
+    seen = {}
+    for place in (0, 1, 2):
+        net.layers[place].register_forward_hook(lambda m, given, out, place=place: seen.update({place: (given, out)}))
+    net(IMAGES, arc)
+    (x, operation, skipped), out = seen[2]
+    halved = net.reductions["1"]
+    assert operation == 5 and len(skipped) == 1
+    assert torch.equal(skipped[0], halved[0](seen[0][1])) and torch.equal(x, halved[1](seen[1][1]))
+    assert torch.allclose(out, net.layers[2].norm(net.layers[2].branches[5](x) + skipped[0]))
+
+
+@pytest.mark.parametrize("name", MACRO_OPERATIONS)
+def test_every_macro_operation_can_be_trained_alone(name):
+    """The released final network builds a plain convolution for a separable one, and nothing for a pooling."""
+    place = MACRO_OPERATIONS.index(name)
+    net = MacroNetwork(MacroArc((place,) * 3, ((), (1,), (0, 1))), channels=4)
+    depthwise = [m for m in net.layers[2].operation.modules() if getattr(m, "groups", 1) > 1]
+    assert net(IMAGES).shape == (4, 10) and bool(depthwise) == name.startswith("sep")
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        (lambda: MacroArc.read("0; 1"), "skip bits"),
+        (lambda: MacroArc.read("a; 1 0"), "no arc"),
+        (lambda: MacroArc.read(""), "at least one layer"),
+        (lambda: read_micro("0 5 0 0", "0 0 0 0"), "operation"),
+        (lambda: read_micro("0 0 2 0", "0 0 0 0"), "input"),
+        (lambda: read_micro("0 0 0", "0 0 0 0"), "four whole numbers"),
+        (lambda: MicroSupernet(4, 3, nodes=2)(IMAGES, OFFICIAL_MICRO_CELLS), "2 blocks"),
+        (lambda: MacroSupernet(4, 3)(IMAGES, OFFICIAL_MACRO_ARC), "3 layers"),
+        (lambda: MacroSupernet(5, 3), "try 6"),
+        (lambda: MacroLayers(3, ("conv_9x9",)), "operation"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(wrong, said):
+    with pytest.raises(NasbookError, match=said):
+        wrong()
+
+
+def test_the_orders_of_operations_are_the_released_ones():
+    assert MICRO_OPERATIONS == ("sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3", "skip_connect")
+    assert MACRO_OPERATIONS[:2] == ("conv_3x3", "sep_conv_3x3") and MACRO_OPERATIONS[4:] == (
+        "avg_pool_3x3",
+        "max_pool_3x3",
+    )
