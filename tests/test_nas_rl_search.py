@@ -42,13 +42,13 @@ def test_the_depth_grows_with_the_number_of_children():
         Function(lambda stack: len(stack.layers) / 10, "depth"),
         depth_start=2,
         depth_step=2,
-        depth_every=20,
+        depth_every=10,
         children=5,
-        replicas=2,
+        replicas=4,  # they draw their first twenty together, and the depth grows among them
         evaluations=80,
     )
     depths = [len(text.split()) for text in table["architecture"]]
-    assert depths == [2] * 20 + [4] * 20 + [6] * 40
+    assert depths == [2] * 10 + [4] * 10 + [6] * 60
     paper = nas_rl.Config()
     assert (paper.depth_start, paper.depth_step, paper.depth_every) == (6, 2, 1600)
 

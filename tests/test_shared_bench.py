@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbook.drawing.shared_bench import A, B, BOTH, Bench, explore, render
+from nasbook.drawing.shared_bench import BOTH, A, B, Bench, explore, render
 from nasbook.drawing.sharing import ranking_picture, sharing_picture
 from nasbook.errors import NasbookError
 from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
@@ -28,12 +28,12 @@ def lines(frame, colour):
 
 def test_the_sentence_counts_what_two_cells_share():
     shared, apart = (render(BENCH, 0, 1, share) for share in (True, False))
-    assert "A has 4 operations and B 4; 2 are the same operation on the same edge, of these 1 with weights" in (
+    assert "A has 4 operations and B 4, and in common, the same on the same edge, 2: 1 with weights" in (
         shared.sentence
     )
-    assert "the other way round than the truth" in shared.sentence and "tau with the truth is -1.00" in shared.sentence
-    assert "as the truth does: the same way" in apart.sentence and "is 1.00" in apart.sentence
-    assert "weights of its own" in apart.sentence
+    assert "rank A and B not as the truth does" in shared.sentence and "tau with the truth is -1.00" in shared.sentence
+    assert "rank A and B as the truth does" in apart.sentence and "is 1.00" in apart.sentence
+    assert "held twice, since each cell keeps its own" in apart.sentence
     assert "one cell" in render(BENCH, 2, 2, True).sentence
 
 
@@ -103,8 +103,8 @@ def test_the_search_picture_gives_the_last_epoch():
     trace = pd.DataFrame(rows, columns=["step", "split", "quantity", "value"])
     said = sharing_picture(trace).sentence
     assert said == (
-        "after 2 epochs the candidates reach 40.0% held out, the best 60.0%; the controller's entropy went from 6.00 to "
-        "3.00 nats"
+        "after 2 epochs the candidates reach 40.0% held out, the best 60.0%; the controller's entropy went from "
+        "6.00 to 3.00 nats"
     )
     without = sharing_picture(trace[trace["split"] != "controller"]).sentence
     assert "entropy" not in without

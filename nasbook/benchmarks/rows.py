@@ -33,7 +33,7 @@ class Protocol(Config):
     data: str = "cifar10-sample"
     size: int = Field(16, ge=8)
     channels: int = Field(8, ge=1)
-    cells: int = Field(1, ge=1)
+    cells: int = Field(2, ge=1)
     counts: tuple[int, ...] = Field((1, 2, 4, 8, 16), min_length=1)
     batch_size: int = Field(64, gt=1)
     lr: float = Field(0.1, gt=0)

@@ -68,15 +68,17 @@ def render(bench: Bench, first: int, second: int, share: bool) -> Frame:
     weights = sum(one[edge].startswith("nor_conv") for edge in common)
     tau = bench.taus[share]
     scores = bench.scores(share)
-    order = "the same way" if _agree(scores, bench.truth, first, second) else "the other way round"
+    agree = (scores[first] - scores[second]) * (bench.truth[first] - bench.truth[second]) > 0
+    order = "as the truth does" if agree else "not as the truth does"
     if first == second:
-        order = "alike: they are one cell"
-    held = f"of these {weights} with weights, held once" if share else "but each cell keeps weights of its own"
+        order = "alike, for they are one cell"
+    held = "held once" if share else "held twice, since each cell keeps its own"
+    who = "Shared weights" if share else "Short trainings"
     sentence = (
-        f"A has {len(own[0])} operations and B {len(own[1])}; {len(common)} are the same operation on the same edge, "
-        f"{held}. {'Shared weights' if share else 'Short trainings'} rank A and B as the truth does: {order}. "
+        f"A has {len(own[0])} operations and B {len(own[1])}, and in common, the same on the same edge, {len(common)}: "
+        f"{weights} with weights, {held}. {who} rank A and B {order}. "
         f"Over {len(bench.cells)} cells Kendall's tau with the truth is {tau:.2f}."
-    ).replace("as the truth does: the other way round", "the other way round than the truth does")
+    )
     parts = [
         svg.text(20, 26, "one network, two cells", 15),
         *_legend(share),
@@ -96,10 +98,6 @@ def explore(bench: Bench, first: int = 0, second: int = 1) -> Shell:
         "share": choice("weights", [("shared by all cells", True), ("of its own for each cell", False)]),
     }
     return Shell(lambda **values: render(bench, **values), controls, HEIGHT)
-
-
-def _agree(scores: np.ndarray, truth: np.ndarray, first: int, second: int) -> bool:
-    return (scores[first] - scores[second]) * (truth[first] - truth[second]) > 0
 
 
 def _legend(share: bool) -> list[str]:

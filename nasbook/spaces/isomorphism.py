@@ -113,13 +113,13 @@ def _renamed(output: Terms, found: list, order: list[int]) -> tuple[Form, list[i
 def classes(cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The cells grouped by form: representative to members, in the order in which the forms appear.
 
-    The representative carries nothing that is unused: of the members with the fewest operations that have weights, it
-    is the first.
+    The representative is the first member. In the order of an :class:`~nasbook.spaces.edge_cells.EdgeSpace` whose first
+    operation is ``none`` it carries nothing that leads nowhere, because ``none`` in its place would come earlier.
     """
     groups: dict[Form, list[str]] = {}
     for cell in cells:
         groups.setdefault(canonical(cell), []).append(cell)
-    return {min(members, key=lambda cell: cell.count("nor_conv")): tuple(members) for members in groups.values()}
+    return {members[0]: tuple(members) for members in groups.values()}
 
 
 def published_string(cell: str, rule: str = "published") -> str:

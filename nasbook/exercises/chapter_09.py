@@ -1,0 +1,185 @@
+"""Exercises of chapter 09: a skip's chance and penalty, the controller's reward, what shared weights are good for."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from math import exp, log
+
+import numpy as np
+
+from nasbook.exercises import Exercise
+from nasbook.exercises.compare import differs
+
+
+def skip(q, target):
+    """P(yes) under softmax([-q, q]), and the Kullback-Leibler divergence of (no, yes) from (1 - target, target)."""
+    yes = 1 / (1 + exp(-2 * q))
+    return yes, (1 - yes) * log((1 - yes) / (1 - target)) + yes * log(yes / target)
+
+
+def check_skip(answer) -> str | None:
+    # Published values of the specification: at target .4 and q = .5, P = .731059 and .225041 nats.
+    cases = {(0.5, 0.4): (0.7310585786, 0.2250412605), (-0.5, 0.4): (0.2689414214, 0.0376688774)}
+    cases[1.0, 0.25] = (0.8807970780, 0.8900027111)
+    for (q, target), right in cases.items():
+        given = answer(q, target)
+        where = f"skip({q}, {target})"
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            return f"{where} is {given!r}: a pair is wanted, the probability of yes and the penalty in nats"
+        half = 1 / (1 + exp(-q))
+        yes, penalty = right
+        chances = {
+            "the two logits are -q and q, so they differ by 2q: P(yes) is not sigmoid(q)": half,
+            "this is the probability of no": 1 - yes,
+        }
+        for cause, value in chances.items():
+            if differs(given[0], value, "", 1e-9) is None:
+                return cause
+        wrong = differs(given[0], yes, f"P(yes) of {where}", 1e-7)
+        if wrong:
+            return wrong
+        penalties = {
+            "this is the divergence of the target from the drawn probability: the drawn one comes first, inside and "
+            "outside the logarithm": (1 - target) * log((1 - target) / (1 - yes)) + target * log(target / yes),
+            "the answer no is missing: a divergence sums over both answers": yes * log(yes / target),
+            "this is the code's penalty, the divergence of sigmoid(q), which is not the probability that is drawn": (
+                (1 - half) * log((1 - half) / (1 - target)) + half * log(half / target)
+            ),
+            "this is the penalty in bits: take the natural logarithm": penalty / log(2),
+        }
+        for cause, value in penalties.items():
+            if differs(given[1], value, "", 1e-6) is None:
+                return cause
+        wrong = differs(given[1], penalty, f"the penalty of {where}", 1e-6)
+        if wrong:
+            return wrong
+    return None
+
+
+def rewards(accuracies, entropies, weight, decay, baseline):
+    """Advantages of architectures one by one, each reward entering the baseline first, and the baseline at the end."""
+    found = []
+    for accuracy, entropy in zip(accuracies, entropies):
+        reward = accuracy + weight * entropy
+        baseline -= (1 - decay) * (baseline - reward)
+        found.append(reward - baseline)
+    return found, baseline
+
+
+def check_rewards(answer) -> str | None:
+    # By hand, weight 0: b = .9 * 0 + .1 * 1 = .1, advantage .9; then b = .9 * .1 + .1 * .5 = .14, advantage .36.
+    cases = [
+        (([1.0, 0.5], [3.0, 3.0], 0.0, 0.9, 0.0), ([0.9, 0.36], 0.14)),
+        # Rewards .4 + .1 * 2 = .6 and .8 + .1 * 1 = .9: b = .25 + .3 = .55, .05; then .275 + .45 = .725, .175.
+        (([0.4, 0.8], [2.0, 1.0], 0.1, 0.5, 0.5), ([0.05, 0.175], 0.725)),
+    ]
+    for arguments, (gains, end) in cases:
+        accuracies, entropies, weight, decay, start = arguments
+        given = answer(*arguments)
+        if not isinstance(given, tuple) or len(given) != 2:
+            return "a pair is wanted: the list of advantages, and the baseline at the end"
+        causes = {
+            "the advantage is taken before the reward enters the baseline: here the baseline moves first": _walk(
+                arguments, first=False
+            ),
+            "the decay and its complement are exchanged: the old baseline keeps the share decay": _walk(
+                (accuracies, entropies, weight, 1 - decay, start)
+            ),
+            "the entropy is missing: it is part of the reward, times its weight": _walk(
+                (accuracies, entropies, 0.0, decay, start)
+            ),
+            "the entropy is taken off: a controller that is undecided is rewarded for it": _walk(
+                (accuracies, entropies, -weight, decay, start)
+            ),
+            "all rewards enter the baseline before any advantage: here they go one by one": _batch(arguments),
+        }
+        wrong = differs(given[0], gains, "the list of advantages", 1e-9)
+        wrong = wrong or differs(given[1], end, "the baseline at the end", 1e-9)
+        for cause, (values, _) in causes.items():
+            if wrong and differs(given[0], values, "", 1e-9) is None:
+                return cause
+        if wrong:
+            return wrong
+    return None
+
+
+def _walk(arguments, first: bool = True):
+    accuracies, entropies, weight, decay, baseline = arguments
+    found = []
+    for reward in np.add(accuracies, weight * np.array(entropies)).tolist():
+        before, baseline = baseline, decay * baseline + (1 - decay) * reward
+        found.append(reward - (baseline if first else before))
+    return found, baseline
+
+
+def _batch(arguments):
+    accuracies, entropies, weight, _, _ = arguments
+    _, baseline = _walk(arguments)
+    return (np.add(accuracies, weight * np.array(entropies)) - baseline).tolist(), baseline
+
+
+def retrained(shared, truth, count):
+    """The truth about the best of the ``count`` architectures that the shared-weight score ranks first."""
+    order = sorted(range(len(shared)), key=lambda place: -shared[place])
+    return max(truth[place] for place in order[:count])
+
+
+def check_retrained(answer) -> str | None:
+    shared, truth = [0.31, 0.35, 0.30, 0.33, 0.20], [0.60, 0.52, 0.75, 0.66, 0.70]
+    for places in permutations(range(5)):
+        mixed, worth = [shared[k] for k in places], [truth[k] for k in places]
+        # The scores rank the cells of truth .52, .66, .60, .75, .70 in this order.
+        for count, right in enumerate((0.52, 0.66, 0.66, 0.75, 0.75), 1):
+            given = answer(list(mixed), list(worth), count)
+            wrong = differs(given, right, f"the best of the {count} that are trained", 1e-12)
+            ranked = sorted(zip(mixed, worth), reverse=True)
+            causes = {
+                "these are the architectures with the lowest scores: sort downwards": max(
+                    w for _, w in ranked[::-1][:count]
+                ),
+                "this is a shared-weight score: what counts is the truth about those that it chose": ranked[0][0],
+                "this is the best of the whole table: nobody knows it without training all": max(worth),
+                "this is the last one that was chosen: keep the best of all that are trained": ranked[count - 1][1],
+                "this is the first one alone: all that are trained are known, and the best is kept": ranked[0][1],
+                "these are the first in the list: take those with the highest scores": max(worth[:count]),
+            }
+            for cause, value in causes.items():
+                if wrong and differs(given, value, "", 1e-12) is None:
+                    return cause
+            if wrong:
+                return wrong
+    return None
+
+
+EXERCISES = {
+    "09.1": Exercise(
+        check_skip,
+        skip,
+        (
+            "A softmax over two logits a and b gives b the chance 1 / (1 + exp(a - b)).",
+            "Here a - b is -2q. The penalty sums p log(p / t) over both answers, no and yes.",
+            "yes = 1 / (1 + exp(-2 * q)); the targets are 1 - target for no and target for yes.",
+        ),
+        "at q = 0 the code's penalty and the true one agree, and nowhere else",
+    ),
+    "09.2": Exercise(
+        check_rewards,
+        rewards,
+        (
+            "Go through the architectures one by one and carry the baseline along.",
+            "The reward is accuracy + weight * entropy; the baseline becomes decay * old + (1 - decay) * reward.",
+            "Only then is the advantage taken: reward minus the new baseline.",
+        ),
+        "so a single advantage is exactly decay times what it would be the other way round: only a rescaling",
+    ),
+    "09.3": Exercise(
+        check_retrained,
+        retrained,
+        (
+            "Which architectures are trained? Sort the places by their shared-weight score, the highest first.",
+            "Of these take the first `count`, and look up what they are worth in `truth`.",
+            "The answer is the largest of these values.",
+        ),
+        "with count = 1 this is ENAS's derivation; each further training buys back some of what sharing lost",
+    ),
+}
