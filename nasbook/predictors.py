@@ -33,8 +33,8 @@ class Predictor(nn.Module):
     """``members`` predictors side by side: each weight has a member axis M, and no member sees another's.
 
     ``kinds`` (T,) says of each token of a block which embedding it has, ``sizes`` how many tokens there are of a
-    kind. Embeddings and hidden layers have ``units`` numbers. The paper does not say how they begin: here embeddings
-    within 1 of 0, and weights within 1 / sqrt(units), uniformly by ``seed``, as PyTorch's LSTM.
+    kind. Embeddings and hidden layers have ``units`` numbers. Embeddings begin uniformly within 1 of 0, weights within
+    1 / sqrt(units) as those of PyTorch's LSTM, by ``seed``.
     """
 
     def __init__(self, kinds: Sequence[str], sizes: Mapping[str, int], members: int, units: int, seed: int) -> None:

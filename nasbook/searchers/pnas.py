@@ -24,7 +24,7 @@ class Config(TrialConfig):
     """The paper's settings: a beam of K = 256, five LSTMs of 100 units.
 
     ``predictor`` "lstm" or "mlp", ``members`` in the ensemble, ``units`` wide. ``learning_rate`` of the fit to
-    one-block cells, ``later_rate`` of those to more; ``steps`` of each fit, which the paper leaves open.
+    one-block cells, ``later_rate`` of those to more; ``steps`` of each fit are our choice.
     """
 
     evaluations: int = Field(1160, gt=0)
