@@ -128,6 +128,20 @@ def test_the_controller_finds_what_is_rewarded(digits, monkeypatch):
     assert np.mean([cell.count("nor_conv_3x3") / 6 for cell in cells]) > 0.9
 
 
+def test_the_second_classifiers_loss_is_added_with_its_weight():
+    """At twice the weight the head's gradient doubles, and the stem's moves as far again."""
+    data = nb.datasets.load("cifar10-sample", size=32)
+    found = []
+    for weight in (0.2, 0.4, 0.8):
+        search = start("micro", data, auxiliary_weight=weight, batch_size=8, nodes=1, clip=1e9)
+        sharing.weight_step(search)
+        named = {name: p.grad for name, p in search.net.named_parameters() if p.grad is not None}
+        found.append((named["auxiliary_head.classifier.weight"], named["stem.0.weight"], search.totals["loss"]))
+    (head, stem, loss), (double, further, same), (_, far, _) = found
+    assert head.any() and torch.allclose(double, 2 * head) and loss == same
+    assert torch.allclose(far - further, 2 * (further - stem), atol=1e-5) and not torch.allclose(stem, far)
+
+
 def test_the_learning_rate_begins_again_and_each_gradient_is_clipped_by_itself():
     config = Config()
     rates = [sharing.rate(config, epoch) for epoch in range(150)]
@@ -246,5 +260,18 @@ def test_a_micro_run_has_its_genotype_and_all_profiles_are_valid(digits, tmp_pat
     assert run.genotype == run.found and "controller" not in set(run.trace["split"])
     for profile in PROFILES.values():
         Config.make(dict(profile) | {"seed": 0})
+    published = {"epochs": (150, 310), "batch_size": (160, 128), "channels": (20, 36), "layers": (6, 12)}
+    published |= {"weight_lr": (0.05, 0.05), "weight_lr_end": (0.0005, 0.0005), "restart": (10, 10), "clip": (5, 5)}
+    published |= {"weight_decay": (1e-4, 2.5e-4), "keep": (0.9, 0.9), "momentum": (0.9, 0.9), "restart_growth": (2, 2)}
+    published |= {"controller_lr": (0.0035, 0.001), "controller_steps": (30, 50), "aggregates": (10, 20)}
+    published |= {"tanh_constant": (1.1, 1.5), "entropy_weight": (1e-4, 1e-4), "units": (64, 64), "bound": (0.1, 0.1)}
+    published |= {"skip_weight": (0.8, 0.8), "skip_target": (0.4, 0.4), "candidates": (10, 10)}
+    for place, profile in enumerate(("paper", "macro")):
+        config = Config.make(dict(PROFILES[profile]))
+        assert {name: getattr(config, name) for name in published} == {n: v[place] for n, v in published.items()}
     with pytest.raises(NasbookError, match="no dropout"):
         Config.make({"space": "edges"})
+    with pytest.raises(NasbookError, match="no second classifier"):
+        Config.make({"space": "macro"})
+    with pytest.raises(NasbookError, match="images of 32 pixels"):
+        start("micro", digits, auxiliary_weight=0.4)

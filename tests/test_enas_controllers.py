@@ -117,6 +117,89 @@ def test_a_skip_is_drawn_with_sigmoid_of_two_q_after_temperature_and_tanh():
     assert abs(np.log(sum(np.exp(p) for t, p in given.items() if t[0] == 0)) - start) < 1e-12
 
 
+def chance_of(logits, taken):
+    return float(torch.log_softmax(logits, dim=-1)[taken])
+
+
+@torch.no_grad()
+def macro_by_hand(c, tokens, layers, temperature, bound):
+    """Log-probability of one list, step by step as the released macro controller goes."""
+    tokens, total = list(tokens), 0.0
+    memory = (torch.zeros(1, c.units).double(),) * 2
+    x, anchors = c.start[None], []
+    for layer in range(layers):
+        memory = c.cell(x, memory)
+        operation, *bits = [tokens.pop(0) for _ in range(1 + layer)]
+        total += chance_of(bound * torch.tanh(c.heads[0].weight @ memory[0][0] / temperature), operation)
+        memory = c.cell(c.embeddings[0].weight[[operation]], memory)
+        x = c.start[None]
+        for earlier, bit in zip(anchors, bits):
+            mixed = torch.tanh(c.key.weight @ earlier + c.query.weight @ memory[0][0])
+            q = (c.attention.weight @ mixed)[0]
+            total += chance_of(bound * torch.tanh(torch.stack([-q, q]) / temperature), bit)
+        if layer:
+            chosen = [earlier for earlier, bit in zip(anchors, bits) if bit]
+            x = sum(chosen, torch.zeros(c.units).double())[None] / (1 + sum(bits))
+        anchors.append(memory[0][0])
+    return total
+
+
+@torch.no_grad()
+def micro_by_hand(c, tokens, cells, nodes, bound, reduce, prior):
+    """The same of the released micro controller; a block is input, input, operation, operation here."""
+    tokens, total = list(tokens), 0.0
+    memory = (torch.zeros(1, c.units).double(),) * 2
+    for cell in range(cells):
+        keys, vectors = [], [torch.zeros(1, c.units).double()] * 2
+        for _ in range(2):
+            memory = c.cell(c.start[None], memory)
+            keys.append(c.key.weight @ memory[0][0])
+        for _ in range(nodes):
+            x = c.start[None]
+            for _ in range(2):
+                memory = c.cell(x, memory)
+                q = [c.attention.weight[0] @ torch.tanh(key + c.query.weight @ memory[0][0]) for key in keys]
+                total += chance_of(bound * torch.tanh(torch.stack(q)), tokens[0])
+                x = vectors[tokens.pop(0)]
+            for _ in range(2):
+                memory = c.cell(x, memory)
+                logits = bound / reduce * torch.tanh(c.head.weight @ memory[0][0] + c.head.bias)
+                lean = torch.tensor([prior, prior, -prior, -prior, -prior]).double()
+                total += chance_of(logits + lean * (cell == 0), tokens[0])
+                x = c.embedding.weight[[tokens.pop(0)]]
+            memory = c.cell(x, memory)
+            keys.append(c.key.weight @ memory[0][0])
+            vectors.append(memory[0])
+    return total
+
+
+def test_both_controllers_go_step_by_step_as_the_released_ones():
+    rng = np.random.default_rng(0)
+    macro = LayerController(MacroLayers(4), temperature=1.7, tanh_constant=1.5, units=6, bound=1.5)
+    for tokens in macro.sample(5, rng):
+        right = macro_by_hand(macro, tokens.tolist(), 4, 1.7, 1.5)
+        assert abs(macro.log_probabilities(tokens[None])[0] - right) < 1e-10
+    micro = CellController(micro_space(3), tanh_constant=1.1, units=6, bound=1.5, bias=0.3, prior=0.25)
+    for tokens in micro.sample(5, rng):
+        right = micro_by_hand(micro, tokens.tolist(), 2, 3, 1.1, 2.5, 0.25)
+        assert abs(micro.log_probabilities(tokens[None])[0] - right) < 1e-10
+
+
+def test_the_controllers_begin_small_without_lstm_biases_and_step_without_momentum():
+    for controller in (LayerController(MacroLayers(3)), CellController(micro_space(2))):
+        first = controller.vector
+        names = dict(controller.named_parameters())
+        assert abs(first).max() <= 0.1 and abs(first).max() > 0.099 and not any("bias_" in name for name in names)
+        assert names["cell.weight_hh"].shape == (256, 64) and names["start"].shape == (64,)
+        tokens = controller.sample(2, np.random.default_rng(0))
+        slope = controller.gradient(tokens, [1.0, -2.0])
+        controller.ascend(tokens, [1.0, -2.0], learning_rate=0.01)
+        assert np.allclose(controller.vector - first, 0.01 * slope / (abs(slope) + 1e-3), atol=1e-12)
+        before = controller.vector
+        controller.ascend(tokens, [0.0, 0.0], learning_rate=0.01)
+        assert np.array_equal(controller.vector, before)
+
+
 @pytest.mark.parametrize(
     "q, code, true",
     [(0.0, 0.020411, 0.020411), (0.5, 0.100364, 0.225041), (1.0, 0.225041, 0.502624), (-0.5, 0.001058, 0.037669)],

@@ -50,6 +50,67 @@ def test_the_official_micro_network_has_3_894_372_parameters():
     assert macro_pools(12) == (3, 7)
 
 
+def test_the_second_classifier_of_the_official_micro_network_has_494_848_parameters():
+    with torch.device("meta"):
+        net = MicroNetwork(OFFICIAL_MICRO_CELLS, auxiliary=True)
+    assert sum(p.numel() for p in net.auxiliary_head.parameters()) == 494_848
+    assert count_parameters(net) == 3_894_372 and net.auxiliary_position == 12
+
+
+def test_the_second_classifier_reads_the_cell_after_the_last_reduction():
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    final = MicroNetwork(OFFICIAL_MICRO_CELLS, 4, 3, auxiliary=True).eval()
+    shared = MicroSupernet(4, 3, auxiliary=True).eval()
+    for net, given in ((final, (images,)), (shared, (images, OFFICIAL_MICRO_CELLS))):
+        seen = {}
+        position = net.sequence.index("reduce", 2) + 1
+        net.cells[position].register_forward_hook(lambda module, _, out, seen=seen: seen.update(out=out))
+        logits, second = net.forward_auxiliary(*given)
+        assert torch.equal(logits, net(*given)) and torch.equal(second, net.auxiliary_head(seen["out"]))
+        assert second.shape == (2, 10) and net.auxiliary_head.classifier.bias is None
+    for plain, given in (
+        (MicroNetwork(OFFICIAL_MICRO_CELLS, 4, 3), ()),
+        (MicroSupernet(4, 3), (OFFICIAL_MICRO_CELLS,)),
+    ):
+        assert plain.forward_auxiliary(images, *given)[1] is None
+
+
+def test_paths_are_dropped_the_oftener_the_deeper(digits, monkeypatch, tmp_path):
+    """A training of two epochs at drop-path .8: in the second the share .4 of the way, times (layer + 1) / layers."""
+    import nasbook as nb
+
+    net = MicroNetwork(OFFICIAL_MICRO_CELLS, 4, 3)
+    shares, start = [], 0
+    for place, cell in enumerate(net.cells):
+        shares += [(place + 1) / 5] * cell.drops
+        start += cell.drops
+    assert net.drops == start == len(net.drop_shares) and torch.allclose(net.drop_shares, torch.tensor(shares))
+    given, original = [], net.forward_auxiliary
+
+    def listening(images, keep=None):
+        given.append(keep)
+        return original(images, keep)
+
+    monkeypatch.setattr(net, "forward_auxiliary", listening)
+    nb.train(net, data=digits, out=tmp_path, epochs=2, batch_size=240, drop_path=0.8, padding=1)
+    assert given[1] is None and given[-1] is not None
+    masks = torch.cat([keep for keep in given if keep is not None], dim=1)  # (drops, n)
+    chance = 0.4 * net.drop_shares
+    assert ((masks == 0).float().mean(dim=1) - chance).abs().max() < 5 * 0.5 / masks.shape[1] ** 0.5
+    assert torch.allclose(masks.max(dim=1).values, 1 / (1 - chance))
+
+
+def test_a_dropped_path_is_absent_from_its_sum():
+    net = MicroNetwork(OFFICIAL_MICRO_CELLS, 4, 3).eval()
+    everything = torch.ones(net.drops, len(IMAGES))
+    assert torch.equal(net(IMAGES, everything), net(IMAGES))
+    for row in (0, net.drops - 1):
+        keep = everything.clone()
+        keep[row, 0] = 0
+        changed = (net(IMAGES, keep) != net(IMAGES)).any(dim=1)
+        assert changed.tolist() == [True, False, False, False]
+
+
 def test_a_small_macro_network_counted_by_hand():
     """Layers: 3x3; separable 5x5 that skips to the first; pooling that skips to the second; channels 4, 8, 16."""
     net = MacroNetwork(MacroArc.read("0; 3 1; 4 0 1"), channels=4)

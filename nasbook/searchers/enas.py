@@ -35,11 +35,14 @@ class Config(LoopConfig):
     None: the space's own. ``split``: fractions of the training images for weights, controller and selection. The
     weights' learning rate goes along cosines of ``restart`` epochs, each ``restart_growth`` times as long as the one
     before; ``clip`` bounds the norm of each tensor's gradient; ``keep`` is the share of the features that dropout
-    keeps. After an epoch of weights come ``controller_steps`` steps on ``aggregates`` drawn architectures each, every
-    one judged on a batch of its own. ``operation_bias`` and ``operation_prior`` lean towards separable convolutions:
-    10 and .25 in the released code. ``baseline_order`` "fold_first": the reward enters the baseline before it is
-    compared with it, as there. ``candidates`` architectures are drawn at the end and the best is kept by its accuracy
-    on ``candidate_images`` selection images (None: all). ``legacy_zero_grad`` as in the other one-shot methods.
+    keeps; ``auxiliary_weight`` (micro space) is that of the loss of a second classifier at two thirds of the depth,
+    which needs images of 32 pixels. ``weight_decay`` is the released flag; that code adds the flag times the sum of
+    squares, whose gradient is twice ours. After an epoch of weights come ``controller_steps`` steps on ``aggregates``
+    drawn architectures each, every one judged on a batch of its own. ``operation_bias`` and ``operation_prior`` lean
+    towards separable convolutions: 10 and .25 in the released code. ``baseline_order`` "fold_first": the reward enters
+    the baseline before it is compared with it, as there. ``candidates`` architectures are drawn at the end and the
+    best is kept by its accuracy on ``candidate_images`` selection images (None: all). ``legacy_zero_grad`` as in the
+    other one-shot methods.
     """
 
     space: Literal["micro", "macro", "edges"] = "micro"
@@ -56,6 +59,7 @@ class Config(LoopConfig):
     restart_growth: int = Field(2, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     keep: float = Field(0.9, gt=0, le=1)
+    auxiliary_weight: float = Field(0.4, ge=0)
     legacy_zero_grad: bool = False
     units: int = Field(64, gt=0)
     bound: float = Field(0.1, gt=0)
@@ -81,6 +85,8 @@ class Config(LoopConfig):
     def _fits(self) -> Self:
         if self.space == "edges" and self.keep < 1:
             raise ValueError("the networks of the space 'edges' have no dropout: set keep=1.0")
+        if self.space != "micro" and self.auxiliary_weight:
+            raise ValueError(f"the space {self.space!r} has no second classifier: set auxiliary_weight=0.0")
         if self.space == "macro" and self.layers < 3:
             raise ValueError(f"a macro arc needs at least 3 layers, not {self.layers}")
         return self
@@ -101,6 +107,7 @@ _SMALL = {
     "split": (0.4, 0.4, 0.2),
     "restart": 4,
     "keep": 1.0,
+    "auxiliary_weight": 0.0,
     "controller_lr": 0.02,
     "tanh_constant": 2.5,
     "operation_reduce": 1.0,
@@ -118,6 +125,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "channels": 36,
         "layers": 12,
         "weight_decay": 2.5e-4,
+        "auxiliary_weight": 0.0,
         "tanh_constant": 1.5,
         "controller_lr": 0.001,
         "controller_steps": 50,
@@ -149,7 +157,8 @@ def network_of(config: Config, classes: int) -> nn.Module:
     """The network with the shared weights: images (B, 3, H, W) and an architecture to logits (B, classes)."""
     sizes = {"operations": config.searched, "seed": config.seed}
     if config.space == "micro":
-        return MicroSupernet(config.channels, config.layers, classes, nodes=config.nodes, **sizes)
+        sizes |= {"nodes": config.nodes, "auxiliary": config.auxiliary_weight > 0}
+        return MicroSupernet(config.channels, config.layers, classes, **sizes)
     kind = MacroSupernet if config.space == "macro" else EdgeShared
     return kind(channels=config.channels, layers=config.layers, classes=classes, **sizes)
 

@@ -2,7 +2,8 @@
 
 Pham et al., 2018, arXiv 1802.03268, and its released code: a 3x3 stem to 3C channels, ``cells`` normal cells and two
 reductions that double the channels. In the shared network a reduction halves both inputs first and the cell then keeps
-the size, since shared weights know one size; in the final network the operations on the inputs have stride 2.
+the size, since shared weights know one size; in the final network the operations on the inputs have stride 2. A second
+classifier behind the cell after the last reduction helps the training and is not counted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from nasbook.spaces.cells import Cell, Disturbance
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.micro_cells import MICRO_OPERATIONS, loose_ends
 from nasbook.spaces.names import Node
-from nasbook.spaces.networks import check_sizes
+from nasbook.spaces.networks import AuxiliaryHead, check_sizes
 from nasbook.spaces.operations import FactorizedReduce, conv, make_operation
 
 
@@ -26,6 +27,13 @@ def micro_sequence(cells: int) -> list[str]:
     """The kinds of ``cells`` normal cells and two reductions, in order."""
     third = cells // 3
     return ["reduce" if place in (third, 2 * third + 1) else "normal" for place in range(cells + 2)]
+
+
+def second_classifier(width: int, classes: int) -> AuxiliaryHead:
+    """The auxiliary head of features (B, ``width``, 8, 8), its last layer without bias as in the released code."""
+    head = AuxiliaryHead(width, classes, "cifar")
+    head.classifier = nn.Linear(head.classifier.in_features, classes, bias=False)
+    return head
 
 
 def calibrate(channels_in: int, channels: int, halve: bool) -> nn.Module:
@@ -37,10 +45,21 @@ def calibrate(channels_in: int, channels: int, halve: bool) -> nn.Module:
 
 class MicroNetwork(nn.Module):
     """The stand-alone network of ``genotype``, as it is trained and reported; the official cells at 36 channels and
-    15 cells have 3,894,372 weights. ``seed`` of the initial ones. Raises NasbookError for impossible sizes."""
+    15 cells have 3,894,372 weights, and 494,848 in the ``auxiliary`` head. ``seed`` of the initial ones.
+
+    :func:`nasbook.train` drops paths in it: ``drop_shares`` (drops,) is what share of the drop-path probability each
+    operation has, the deeper the more. Raises NasbookError for impossible sizes.
+    """
 
     def __init__(
-        self, genotype: Genotype, channels: int = 36, cells: int = 15, classes: int = 10, *, seed: int = 0
+        self,
+        genotype: Genotype,
+        channels: int = 36,
+        cells: int = 15,
+        classes: int = 10,
+        *,
+        auxiliary: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         check_sizes(channels, cells, classes, 2)
@@ -49,7 +68,9 @@ class MicroNetwork(nn.Module):
         if "reduce" not in kinds:
             raise NasbookError("ENAS's micro network needs a reduction cell, and this genotype has none")
         self.description = {"genotype": str(genotype), "channels": channels, "cells": cells, "classes": classes}
-        self.description |= {"network": "ENAS micro", "seed": seed}
+        self.description |= {"network": "ENAS micro", "auxiliary": auxiliary, "seed": seed}
+        self.auxiliary_position = self.sequence.index("reduce", cells // 3 + 1) + 1
+        widths = []
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             far = near = 3 * channels
@@ -64,14 +85,33 @@ class MicroNetwork(nn.Module):
                 nodes, concat = kinds[kind]
                 self.cells.append(Cell(nodes, concat, channels, 2 if kind == "reduce" else 1))
                 far, near, halved = near, len(concat) * channels, kind == "reduce"
+                widths.append(near)
             self.classifier = nn.Linear(near, classes, bias=False)
+            head = second_classifier(widths[self.auxiliary_position], classes) if auxiliary else None
+            self.auxiliary_head = head
+        depth = [(place + 1) / len(self.cells) for place, cell in enumerate(self.cells) for _ in range(cell.drops)]
+        self.drops, self.drop_shares = len(depth), torch.tensor(depth)  # (drops,)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W)."""
-        far = near = self.stem(x)  # (B, 3C, H, W)
-        for (far_input, near_input), cell in zip(self.inputs, self.cells):
-            far, near = near, cell(far_input(far), near_input(near))
-        return self.classifier(F.relu(near).mean(dim=(2, 3)))  # (B, F, H', W') -> (B, F) -> (B, classes)
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Logits (B, classes) of images (B, 3, H, W); ``keep`` as in :meth:`forward_auxiliary`."""
+        return self._run(x, keep)[0]
+
+    def forward_auxiliary(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Logits and the auxiliary head's logits, each (B, classes); the second is None without a head.
+
+        ``keep`` (drops, B) are the drop-path masks of :func:`drop_path_masks`, None to drop nothing.
+        """
+        out, middle = self._run(x, keep)
+        return out, None if self.auxiliary_head is None else self.auxiliary_head(middle)
+
+    def _run(self, x: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+        masks = [None] * len(self.cells) if keep is None else keep.split([cell.drops for cell in self.cells])
+        far = near = middle = self.stem(x)  # (B, 3C, H, W)
+        for place, ((far_input, near_input), cell, mask) in enumerate(zip(self.inputs, self.cells, masks)):
+            far, near = near, cell(far_input(far), near_input(near), mask)
+            middle = near if place == self.auxiliary_position else middle
+        features = F.relu(near).mean(dim=(2, 3))  # (B, F, H', W') -> (B, F)
+        return self.classifier(features), middle  # (B, classes), (B, F', H', W')
 
 
 class SharedCell(nn.Module):
@@ -110,7 +150,10 @@ class SharedCell(nn.Module):
 
 
 class MicroSupernet(nn.Module):
-    """The network that shares its weights among all pairs of cells of ``nodes`` blocks over ``operations``."""
+    """The network that shares its weights among all pairs of cells of ``nodes`` blocks over ``operations``.
+
+    ``auxiliary``: with a second classifier, which all cells share too.
+    """
 
     def __init__(
         self,
@@ -120,6 +163,7 @@ class MicroSupernet(nn.Module):
         *,
         nodes: int = 5,
         operations: Sequence[str] = MICRO_OPERATIONS,
+        auxiliary: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -140,6 +184,8 @@ class MicroSupernet(nn.Module):
                 self.cells.append(SharedCell(channels, nodes, operations))
                 far, near = near, channels
             self.classifier = nn.Linear(near, classes, bias=False)
+            self.auxiliary_head = second_classifier(near, classes) if auxiliary else None
+        self.auxiliary_position = self.sequence.index("reduce", cells // 3 + 1) + 1
 
     def forward(self, x: Tensor, genotype: Genotype, disturb: Disturbance | None = None) -> Tensor:
         """Logits (B, classes) of images (B, 3, H, W) by the cells of ``genotype``; the rest of the weights stays idle.
@@ -147,6 +193,16 @@ class MicroSupernet(nn.Module):
         ``disturb`` is applied to the features (B, F) before the classifier, under the name "classifier". Raises
         NasbookError for a genotype of another space.
         """
+        return self._run(x, genotype, disturb)[0]
+
+    def forward_auxiliary(
+        self, x: Tensor, genotype: Genotype, disturb: Disturbance | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As :meth:`forward`, with the second classifier's logits (B, classes) beside; None without one."""
+        out, middle = self._run(x, genotype, disturb)
+        return out, None if self.auxiliary_head is None else self.auxiliary_head(middle)
+
+    def _run(self, x: Tensor, genotype: Genotype, disturb: Disturbance | None) -> tuple[Tensor, Tensor]:
         kinds = {kind: nodes for kind, (nodes, _) in genotype.kinds.items()}
         for kind in ("normal", "reduce"):
             nodes = kinds.get(kind, ())
@@ -156,10 +212,12 @@ class MicroSupernet(nn.Module):
                     f"the {kind} cell must have {self.nodes} blocks of two of {', '.join(self.operations)}: {nodes}"
                 )
         reductions = iter(self.reductions)
-        far = near = self.stem(x)  # (B, 3C, H, W)
-        for kind, (far_input, near_input), cell in zip(self.sequence, self.inputs, self.cells):
+        far = near = middle = self.stem(x)  # (B, 3C, H, W)
+        for place, (kind, (far_input, near_input), cell) in enumerate(zip(self.sequence, self.inputs, self.cells)):
             if kind == "reduce":
                 near = next(reductions)(near)  # (B, C, H, W) -> (B, 2C, H/2, W/2)
             far, near = near, cell(far_input(far), near_input(near), kinds[kind])
+            middle = near if place == self.auxiliary_position else middle
         features = F.relu(near).mean(dim=(2, 3))  # (B, F, H', W') -> (B, F)
-        return self.classifier(features if disturb is None else disturb("classifier", features))  # (B, classes)
+        features = features if disturb is None else disturb("classifier", features)
+        return self.classifier(features), middle  # (B, classes), (B, C, H', W')

@@ -7,14 +7,11 @@ what is learned is not a table of alphas; the run folder, checkpoints and trace 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,139 +20,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbook import machine
-from nasbook.controllers.speaking import Speaker
 from nasbook.datasets.augment import augment, normalize
-from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
-from nasbook.decisions.gradients import MovingAverage
 from nasbook.progress import reporter
-from nasbook.recording import Record, RunWriter
+from nasbook.recording import RunWriter
 from nasbook.runs import Run
-from nasbook.searchers.enas import Config, controller_of, dropout, network_of, space_of
+from nasbook.searchers.enas import Config, dropout
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.tokens import TokenSpace
 from nasbook.training.numerics import (
     arrange,
     autocast,
-    batch_norms,
     check_finite,
     cosine,
     frozen_statistics,
-    memory_format,
     repeatable,
     set_rate,
     stream,
 )
-
-PARTS = ("weights", "alphas")
-
-
-@dataclass
-class SharedSearch:
-    """Everything that changes during a search, with the config and the data that do not.
-
-    ``step`` counts batches of weights and steps of the controller alike; ``totals`` are sums of the present epoch.
-    """
-
-    config: Config
-    data: ImageData
-    parts: Mapping[str, Tensor]
-    space: TokenSpace
-    net: nn.Module
-    controller: Speaker
-    weight_optimizer: torch.optim.Optimizer
-    samplers: dict[str, Sampler]
-    norms: list[nn.Module]
-    augmentation: torch.Generator
-    noise: torch.Generator
-    baseline: MovingAverage
-    record: Record = field(default_factory=Record)
-    step: int = 0
-    seconds: float = 0.0
-    totals: dict[str, Tensor | float] = field(default_factory=dict)
-
-    @property
-    def per_epoch(self) -> int:
-        """Steps in an epoch: one pass over the weights' part, then the controller's."""
-        return self.samplers["weights"].per_epoch + self.config.controller_steps
-
-    def draws(self, name: str) -> np.random.Generator:
-        """A generator for the purpose ``name`` alone, so that a continued search needs no state of it."""
-        digest = hashlib.sha256(f"{self.config.seed}/{name}".encode()).digest()
-        return np.random.default_rng(int.from_bytes(digest[:16], "big"))
-
-    def add(self, **quantities: Tensor | float) -> None:
-        """Add to the sums of the present epoch."""
-        for name, value in quantities.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value
-
-    def _parts(self) -> dict[str, Any]:
-        samplers = {f"sampler_{name}": sampler for name, sampler in self.samplers.items()}
-        return {"net": self.net, "weight_optimizer": self.weight_optimizer, "record": self.record, **samplers}
-
-    def state_dict(self) -> dict:
-        """All that a bit-exact continuation needs, as tensors and plain values."""
-        adam = self.controller.optimizer
-        return {
-            **{name: part.state_dict() for name, part in self._parts().items()},
-            "controller": torch.from_numpy(self.controller.vector),
-            "controller_mean": torch.from_numpy(adam.mean),
-            "controller_square": torch.from_numpy(adam.square),
-            "controller_steps": adam.steps,
-            "baseline": self.baseline.value,
-            "augmentation": self.augmentation.get_state(),
-            "noise": self.noise.get_state(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "totals": self.totals,
-        }
-
-    def load_state_dict(self, state: dict) -> None:
-        """Continue from ``state``, on the device where the net lies."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.controller.load(state["controller"].numpy())
-        adam = self.controller.optimizer
-        adam.mean, adam.square = state["controller_mean"].numpy().copy(), state["controller_square"].numpy().copy()
-        adam.steps, self.baseline.value = state["controller_steps"], state["baseline"]
-        self.augmentation.set_state(state["augmentation"])
-        self.noise.set_state(state["noise"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        device = next(self.net.parameters()).device
-        moved = {name: total.to(device) if hasattr(total, "to") else total for name, total in state["totals"].items()}
-        self.totals = moved
-
-
-def begin(config: Config, data: ImageData, parts: Mapping[str, Tensor]) -> SharedSearch:
-    """The state of a search before its first step."""
-    space, device = space_of(config), data.images.device
-    net = network_of(config, len(data.classes)).to(device, memory_format=memory_format(device, config.channels_last))
-    net.train()
-    return SharedSearch(
-        config=config,
-        data=data,
-        parts=parts,
-        space=space,
-        net=net,
-        controller=controller_of(config, space, stream(config.seed, "controller").initial_seed()),
-        weight_optimizer=torch.optim.SGD(
-            net.parameters(),
-            config.weight_lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.momentum > 0,
-            # not fused: the fused step demands that all weights have momentum, and idle operations have none
-            foreach=True,
-        ),
-        samplers={
-            name: Sampler(parts[name], config.batch_size, stream(config.seed, f"{name} order")) for name in PARTS
-        },
-        norms=batch_norms(net),
-        augmentation=stream(config.seed, "augmentation"),
-        noise=stream(config.seed, "noise"),
-        baseline=MovingAverage(config.decay, order=config.baseline_order),
-    )
+from nasbook.training.shared_state import SharedSearch, begin
 
 
 def run_search(config: Config, data: ImageData, profile: str, folder: str | Path) -> Run:
@@ -217,10 +100,14 @@ def weight_step(search: SharedSearch) -> None:
     labels = data.labels[chosen]
     with autocast(data.device, config.bfloat16):
         images = arrange(images, config.channels_last)
-        logits = search.net(images, search.space.decode(tokens.tolist()), dropout(config.keep, search.noise))
-    loss = F.cross_entropy(logits.float(), labels)
+        run = search.net.forward_auxiliary if config.auxiliary_weight else search.net
+        out = run(images, search.space.decode(tokens.tolist()), dropout(config.keep, search.noise))
+    logits, second = out if config.auxiliary_weight else (out, None)
+    total = loss = F.cross_entropy(logits.float(), labels)
+    if second is not None:
+        total = loss + config.auxiliary_weight * F.cross_entropy(second.float(), labels)
     search.weight_optimizer.zero_grad(set_to_none=not config.legacy_zero_grad)
-    loss.backward()
+    total.backward()
     clip_each(search.net, config.clip)
     search.weight_optimizer.step()
     right = (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()

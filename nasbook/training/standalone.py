@@ -31,7 +31,6 @@ from nasbook.recording import Record, RunWriter
 from nasbook.runs import Run
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.networks import CellNetwork
 from nasbook.spaces.operations import drop_path_masks
 from nasbook.training.numerics import (
     arrange,
@@ -167,7 +166,7 @@ def check_network(net: object, data: ImageData) -> None:
     try:
         with torch.no_grad():
             images = normalize(data.images[:1], data.mean, data.std).to(weights.device)  # (1, 3, H, W)
-            logits = net.forward_auxiliary(images)[0] if isinstance(net, CellNetwork) else net(images)
+            logits = net.forward_auxiliary(images)[0] if hasattr(net, "forward_auxiliary") else net(images)
     except RuntimeError as error:
         raise NasbookError(f"the network cannot take images of {data.size} pixels: {error}") from error
     finally:
@@ -222,8 +221,8 @@ def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: 
     images = arrange(images, config.channels_last)
     labels = data.labels[chosen]
     with autocast(device, config.bfloat16):
-        if isinstance(net, CellNetwork):
-            probability = config.drop_path * epoch / config.epochs
+        if hasattr(net, "forward_auxiliary"):
+            probability = config.drop_path * epoch / config.epochs * getattr(net, "drop_shares", 1.0)
             keep = drop_path_masks(net.drops, len(labels), probability, training.draws, device)
             logits, auxiliary = net.forward_auxiliary(images, keep)
         else:
