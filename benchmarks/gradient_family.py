@@ -36,9 +36,9 @@ from nasbook.spaces.sampling import random_genotype
 
 DATA, SIZE = "cifar10-sample", 16
 NETWORK = {"channels": 8, "cells": 5}
-TRAINING = {"profile": "smoke", "epochs": 15, "threads": 1}
+TRAINING = {"profile": "smoke", "epochs": 10, "threads": 1}
 SPLIT = (0.45, 0.45, 0.1)
-CANDIDATES, CANDIDATE_EPOCHS = 4, 4
+CANDIDATES, CANDIDATE_EPOCHS = 4, 3
 KEPT = ("config.json", "manifest.json", "trace.csv", "costs.csv", "alphas.npz", "genotype.json", "margins.csv")
 COLUMNS = [
     "method",

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
     from nasbook.runs import Run
 
-METHODS = {name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "rsws")}
+METHODS = {
+    name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws")
+}
 """Method name to the module that holds it."""
 
 

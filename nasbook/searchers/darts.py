@@ -49,7 +49,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "threads": 1,
         "unrolling": "first-order",
     },
-    "lesson": {"epochs": 20, "channels": 8, "cells": 5, "alpha_lr": 0.003, "unrolling": "first-order"},
+    "lesson": {"epochs": 12, "channels": 8, "cells": 5, "alpha_lr": 0.003, "unrolling": "first-order"},
     "paper": {},
 }
 """What differs from the published protocol. Made for images of 16 pixels at smoke; a step runs all operations, so the

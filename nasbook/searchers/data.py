@@ -67,7 +67,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "threads": 1,
         "draws": 4,
     },
-    "lesson": {"epochs": 20, "channels": 8, "cells": 5, "alpha_lr": 0.003},
+    "lesson": {"epochs": 12, "channels": 8, "cells": 5, "alpha_lr": 0.003},
     "paper": {},
 }
 """What differs from the published protocol. Made for images of 16 pixels at smoke."""

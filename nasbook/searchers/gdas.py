@@ -53,7 +53,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "alpha_lr": 0.03,
         "threads": 1,
     },
-    "lesson": {"epochs": 20, "batch_size": 64, "channels": 8, "cells": 5, "alpha_lr": 0.003},
+    "lesson": {"epochs": 12, "batch_size": 64, "channels": 8, "cells": 5, "alpha_lr": 0.003},
     "paper": {},
 }
 """What differs from the published protocol. The smoke profile is made for images of 16 pixels, where one thread is

@@ -58,7 +58,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "finalists": 3,
         "threads": 1,
     },
-    "lesson": {"epochs": 10, "channels": 8, "cells": 5, "clip": 5.0, "candidates": 100},
+    "lesson": {"epochs": 6, "channels": 8, "cells": 5, "clip": 5.0, "candidates": 100},
     "paper": {},
 }
 """What differs from the published protocol. Made for images of 16 pixels at smoke."""
