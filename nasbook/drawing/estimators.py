@@ -12,7 +12,7 @@ from nasbook.errors import NasbookError
 
 LOOKS = (("#000000", "-", "o"), ("#0072B2", "--", "D"), ("#009E73", "-.", "s"), ("#D55E00", ":", "^"))
 LOOKS += (("#CC79A7", (0, (5, 1)), "v"),)
-CLEAR = 2.0
+CLEAR = 4.0
 """A bias of fewer standard errors than this is drawn hollow: it may be nothing."""
 
 

@@ -90,9 +90,11 @@ def measure(logits: np.ndarray, noise: np.ndarray, tau: float) -> Measured:
     """Bias and noise of each estimator against enumeration; those of REINFORCE are enumerated, not measured."""
     p, losses = softmax(logits), loss(OUTPUTS)
     exact = p * (losses - p @ losses)
-    found = gradients(logits, noise, tau)
-    bias = {name: float(np.linalg.norm(one.mean(axis=0) - exact)) for name, one in found.items()}
-    spread = {name: float(np.sqrt(one.var(axis=0).sum())) for name, one in found.items()}
+    bias, spread = {}, {}
+    for name, sample in gradients(logits, noise, tau).items():
+        mean = sample.mean(axis=0)
+        bias[name] = float(np.linalg.norm(mean - exact))
+        spread[name] = float(np.sqrt(np.vdot(sample, sample) / len(sample) - mean @ mean))
     first = next(iter(ESTIMATORS))
     square = p @ ((losses - p @ losses) ** 2 * (1 - 2 * p + (p**2).sum()))  # |e_k - p|^2 = 1 - 2 p_k + |p|^2
     return Measured(exact, bias | {first: 0.0}, spread | {first: float(np.sqrt(square - (exact**2).sum()))})

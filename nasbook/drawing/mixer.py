@@ -104,7 +104,7 @@ def render(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Fra
     sentence = f"The edge would keep {kept}, with weight {weight:.3f}; everything else weighs {1 - weight:.3f}"
     if not story.allowed[now.weights.argmax()]:
         sentence += f"; {largest} weighs more, {now.weights.max():.3f}, but cannot be chosen"
-    sentence += f"; the blend is {now.gap:.0%} of the kept output's length away from it."
+    sentence += f"; the gap between the blend and what is kept is {now.gap:.0%} of the latter."
     missing = story.outputs[now.chosen, 0] - now.blend[0]
     above = [
         (20, "the image", story.image),

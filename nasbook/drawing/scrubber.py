@@ -37,7 +37,9 @@ def edges(stories: Sequence[Story]) -> list[str]:
 
 
 def span(stories: Sequence[Story]) -> tuple[int, int]:
-    """The first and the last epoch of all."""
+    """The first and the last epoch of all. Raises NasbookError unless there are one or two stories."""
+    if not 1 <= len(stories) <= 2:
+        raise NasbookError(f"the scrubber shows one search or two side by side: it got {len(stories)}")
     return min(story.steps[0] for story in stories), max(story.steps[-1] for story in stories)
 
 
@@ -92,8 +94,6 @@ def _strip(stories: Sequence[Story], epochs: Sequence[int], kind: str, edge: str
 
 
 def _check(stories: Sequence[Story], epoch: int, kind: str, edge: str) -> None:
-    if not 1 <= len(stories) <= 2:
-        raise NasbookError(f"the scrubber shows one search or two side by side: it got {len(stories)}")
     first, last = span(stories)
     if not first <= epoch <= last:
         raise NasbookError(f"there is no epoch {epoch}: valid are {first} to {last}")

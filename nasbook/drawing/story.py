@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from nasbook.drawing import cells, describe, style
-from nasbook.drawing.describe import Kinds
+from nasbook.drawing.describe import Kinds, Nodes
 from nasbook.errors import NasbookError
 from nasbook.spaces.names import state_name
 
@@ -20,6 +20,10 @@ Pairs = frozenset[tuple[int, str]]
 
 LONGEST = 11
 """Letters of an operation's name in a frame."""
+
+
+ALIKE = 1e-9
+"""Probabilities that differ by less are said to be equal."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,6 @@ def prepare(
     ends = describe.edge_ends(np.shape(alphas)[2])
     if not ends:
         raise NasbookError(f"a cell of {np.shape(alphas)[2]} edges cannot be drawn: n nodes have n (n + 3) / 2 edges")
-    places = {end: place for place, end in enumerate(ends)}
     kept, outputs, skips = {}, {}, np.zeros((len(steps), len(kinds)))
     busiest = np.ones(len(ends), dtype=int)
     for row, kind in enumerate(kinds):
@@ -113,14 +116,7 @@ def prepare(
             if kind not in found:
                 raise NasbookError(f"the genotype of epoch {steps[index]} has no {kind} cell, and the alphas have one")
             nodes, concat = found[kind]
-            describe.check_cell(nodes, concat)
-            if len(nodes) > ends[-1][0] + 1:
-                raise NasbookError(
-                    f"the {kind} cell of epoch {steps[index]} has {len(nodes)} nodes, {ends[-1][0] + 1} are searched"
-                )
-            kept[index, kind] = frozenset(
-                (places[node, source], operation) for node, pairs in enumerate(nodes) for operation, source in pairs
-            )
+            kept[index, kind] = _pairs(nodes, concat, ends, f"the {kind} cell of epoch {steps[index]}")
             outputs[index, kind] = tuple(sorted(set(concat)))
             skips[index, row] = sum(operation == "skip_connect" for node in nodes for operation, _ in node)
             shown = kept[index, kind] | kept[max(index - 1, 0), kind]
@@ -154,10 +150,11 @@ def sentence(story: Story, epoch: int, kind: str, edge: str) -> str:
     index, row = story.at(epoch), story.kinds.index(kind)
     chance, skips = story.chance[index, row], int(story.skips[index, row])
     best, operation = np.unravel_index(int(chance.argmax()), chance.shape)
+    where = "all alike" if np.ptp(chance) < ALIKE else f"{story.operations[operation]} on {story.edges[best]}"
     parts = [
         f"{who}{kind} cell, {when(story, epoch)}: entropy {story.entropy[index, row]:.3f} of at most "
         f"{np.log(len(story.operations)):.3f} nats per edge",
-        f"largest probability {chance.max():.3f} ({story.operations[operation]} on {story.edges[best]})",
+        f"largest probability {chance.max():.3f} ({where})",
         f"{skips} skip{'s' * (skips != 1)} in the derived cell",
     ]
     new, gone = story.changes(epoch, kind)
@@ -166,7 +163,8 @@ def sentence(story: Story, epoch: int, kind: str, edge: str) -> str:
         parts.append("nothing changed in it")
     if edge in story.edges:
         law = chance[story.edges.index(edge)]
-        parts.append(f"on {edge} {story.operations[law.argmax()]} leads with {law.max():.3f}")
+        leads = f"{story.operations[law.argmax()]} leads with {law.max():.3f}"
+        parts.append(f"on {edge} {'nothing leads' if np.ptp(law) < ALIKE else leads}")
     else:
         parts.append(f"no edge {edge}")
     return "; ".join(parts)
@@ -189,6 +187,16 @@ def pretty(edge: str) -> str:
     for plain, written in zip((state_name(0), state_name(1)), cells.INPUTS):
         edge = edge.replace(plain, written)
     return edge.replace("<-", "\u2190")
+
+
+def _pairs(nodes: Nodes, concat: Sequence[int], ends: Sequence[tuple[int, int]], what: str) -> Pairs:
+    describe.check_cell(nodes, concat)
+    if len(nodes) > ends[-1][0] + 1:
+        raise NasbookError(f"{what} has {len(nodes)} nodes, {ends[-1][0] + 1} are searched")
+    places = {end: place for place, end in enumerate(ends)}
+    return frozenset(
+        (places[node, source], operation) for node, pairs in enumerate(nodes) for operation, source in pairs
+    )
 
 
 def _listed(story: Story, pairs: Pairs, most: int = 3) -> str:

@@ -7,7 +7,10 @@ import ipywidgets
 from nasbook.drawing import scrubber, shell
 from nasbook.drawing.story import Story
 
-STORY = 64
+WORDS = 44
+"""Pixels that a run's sentence takes beyond the place that a shell has for one."""
+
+STORY = 70
 """Pixels that the sentence of a further run takes."""
 
 SHOW = 12_000
@@ -17,9 +20,9 @@ FRAME = 400
 
 
 class Scrubber(shell.Shell):
-    """One search to move through, or two; ``.slider``, ``.play``, ``.frame`` and ``.errors`` are its parts.
+    """One search to move through, or two; ``.slider``, ``.play``, ``.menus``, ``.frame`` and ``.errors`` are its parts.
 
-    Without a kernel its start, middle and end remain, wherever the slider stands.
+    A menu of one choice is not shown. Without a kernel start, middle and end remain, wherever the slider stands.
     """
 
     def __init__(self, *stories: Story):
@@ -27,24 +30,26 @@ class Scrubber(shell.Shell):
         kinds = scrubber.kinds(stories)
         self.stories = stories
         self.slider = shell.steps("epoch", last, first, last)
+        self.slider.layout.width = "330px"
         pace = max(60, min(FRAME, SHOW // (last - first + 1)))
         self.play = ipywidgets.Play(min=first, max=last, value=last, interval=pace, description="play the search")
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
-        controls = {
-            "epoch": self.slider,
+        self.menus = {
             "kind": shell.choice("cell", kinds),
             "edge": shell.choice("edge", scrubber.edges(stories), scrubber.telling_edge(stories)),
         }
-        for name in ("kind", "edge"):
-            controls[name].layout.width = "190px"
+        for menu in self.menus.values():
+            menu.layout.width = "190px"
+        shown = {name: menu for name, menu in self.menus.items() if len(menu.options) > 1}
 
-        def render(epoch: int, kind: str, edge: str) -> shell.Frame:
+        def render(epoch: int, kind: str = kinds[0], edge: str = self.menus["edge"].value) -> shell.Frame:
             return scrubber.render(stories, epoch, kind, edge)
 
-        super().__init__(render, controls, scrubber.height(stories) + STORY * (len(stories) - 1), extra=(self.play,))
+        room = scrubber.height(stories) + WORDS + STORY * (len(stories) - 1)
+        super().__init__(render, {"epoch": self.slider, **shown}, room, extra=(self.play,))
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        left = scrubber.still(self.stories, self.controls["kind"].value, self.controls["edge"].value)
+        left = scrubber.still(self.stories, self.menus["kind"].value, self.menus["edge"].value)
         return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left.svg, "text/plain": left.sentence}
 
 

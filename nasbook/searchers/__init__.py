@@ -27,14 +27,16 @@ def search(
     profile: str = "smoke",
     seed: int = 0,
     out: str | Path | None = None,
+    figures: bool = True,
     **overrides: Any,
 ) -> Run:
     """Search an architecture and return the run.
 
     ``profile`` "smoke" (about a minute on two CPU cores with images of 16 pixels), "lesson" or "paper" (the
     published protocol); ``overrides`` replace single settings of the method's Config. ``out`` is the run folder
-    (default: that of :func:`nasbook.run_folder`): an unfinished run there is continued, a finished one loaded. The
-    test part of ``data`` is not touched.
+    (default: that of :func:`nasbook.run_folder`): an unfinished run there is continued, a finished one loaded.
+    ``figures=False`` draws no pictures into it: they take longer than a very short search. The test part of ``data`` is
+    not touched.
 
     Raises NasbookError for anything misspelt, ill-typed or impossible, and for a folder that holds a run of another
     config.
@@ -47,7 +49,7 @@ def search(
     values = profile_values(module.PROFILES, profile, seed)
     config = module.Config.make(values | overrides)
     folder = run_folder(method, profile, seed, overrides) if out is None else Path(out).expanduser()
-    return run_search(module, method, config, data, profile, folder)
+    return run_search(module, method, config, data, profile, folder, figures=figures)
 
 
 def __getattr__(name: str):

@@ -27,8 +27,7 @@ class States:
         self.nodes: list[Tensor] = []
         """The values of the nodes that are ready, (B, C, H', W')."""
         self._around: list[Tensor] = []
-        self._weights = weights
-        self._edges = 0
+        self._kept = iter(weights.sum(dim=1))  # (E, O) -> (E,), edges in the order of their nodes
         for x in (far, near):
             self._enter(x, stride)
 
@@ -44,11 +43,7 @@ class States:
     def receive(self, mixed: Tensor) -> None:
         """The next node is ready: its operations' blend is ``mixed`` (B, C/K, H', W')."""
         if self.share > 1:
-            incoming = self._weights[self._edges : self._edges + len(self._around)].sum(
-                dim=1
-            )  # (inputs, O) -> (inputs,)
-            self._edges += len(self._around)
-            terms = [weight * others for weight, others in zip(incoming, self._around)]  # (B, C - C/K, H', W') each
+            terms = [next(self._kept) * others for others in self._around]  # (B, C - C/K, H', W') each
             whole = torch.cat([mixed, sum(terms[1:], terms[0])], dim=1)  # (B, C, H', W')
             mixed = shuffle(whole, self.share)
         self.nodes.append(mixed)

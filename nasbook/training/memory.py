@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+
+
+def peak_bytes(work: Callable[[], object], net: nn.Module) -> int:
+    """The most bytes that autograd holds at one moment of ``work``; weights and buffers of ``net`` do not count."""
+    with SavedBytes([*net.parameters(), *net.buffers()]) as saved:
+        work()
+    return saved.peak
 
 
 class SavedBytes:

@@ -104,9 +104,18 @@ def correct(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def run_search(
-    method: Method, name: str, config: SearchConfig, data: ImageData, profile: str, folder: str | Path
+    method: Method,
+    name: str,
+    config: SearchConfig,
+    data: ImageData,
+    profile: str,
+    folder: str | Path,
+    *,
+    figures: bool = True,
 ) -> Run:
     """Search in ``folder``: begin, continue from its checkpoint, or load it if it is finished.
+
+    ``figures``: draw its pictures into the folder too, unless they are there.
 
     Raises NasbookError for sizes that cannot be, a folder of another config, or a folder that is in use.
     """
@@ -129,7 +138,7 @@ def run_search(
             alternate(Job(method, name, writer), search)
             writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
         run = Run.load(folder)
-        if not (run.folder / "figures").is_dir():
+        if figures and not (run.folder / "figures").is_dir():
             try:
                 run.save_figures()
             except NasbookError as error:
