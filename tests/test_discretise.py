@@ -71,6 +71,19 @@ def test_what_none_does_where_it_competes():
     assert found[DARTS, 0.35, False].reduce is None
 
 
+def test_two_edges_are_the_two_strongest_of_those_that_none_has_left():
+    law = laws(4, seed=7)
+    law["normal"][[5, 11], 0] = 2.0
+    law = {kind: p / p.sum(axis=1, keepdims=True) for kind, p in law.items()}
+    found = discretisations(law, DARTS_OPERATIONS, 4, draws=4, thresholds=(0.2,))[DARTS, 0.2, False]
+    for index, node in enumerate(found.normal):
+        rows = [(edge, source) for edge, (target, source) in enumerate(cell_edges(4)) if target == index + 2]
+        strength = {source: law["normal"][edge].max() for edge, source in rows if law["normal"][edge].argmax() > 0}
+        assert {source for _, source in node} == set(sorted(strength, key=strength.get)[-2:])
+        assert all(law["normal"][edge].argmax() == DARTS_OPERATIONS.index(name) for name, source in node
+                   for edge, other in rows if other == source)  # fmt: skip
+
+
 def test_every_setting_is_there_once_and_thresholds_matter_to_one_rule():
     found = discretisations(laws(2), DARTS_OPERATIONS, 2, draws=4, thresholds=THRESHOLDS)
     assert set(found) == {Setting(rule, t, none) for rule in RULES for t in THRESHOLDS for none in (False, True)}

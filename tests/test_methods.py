@@ -61,6 +61,7 @@ def test_a_weight_step_moves_weights_and_only_snas_moves_alphas_with_them(digits
     search = begin(variant, digits)
     found = moved(search, lambda: module_of(variant).weight_step(search, *search.batches["weights"]))
     assert found == ({"net", "momentum", "alpha"} if variant == "snas" else {"net", "momentum"})
+    assert all((logits.grad is None) == (variant != "snas") for logits in search.architecture)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

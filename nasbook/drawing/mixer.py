@@ -102,7 +102,7 @@ def render(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Fra
     names, weight = story.operations, now.weights[now.chosen]
     kept, largest = names[now.chosen], names[int(now.weights.argmax())]
     sentence = f"The edge would keep {kept}, with weight {weight:.3f}; everything else weighs {1 - weight:.3f}"
-    if not story.allowed[now.weights.argmax()]:
+    if now.weights.max() > weight:
         sentence += f"; {largest} weighs more, {now.weights.max():.3f}, but cannot be chosen"
     sentence += f"; the gap between the blend and what is kept is {now.gap:.0%} of the latter."
     missing = story.outputs[now.chosen, 0] - now.blend[0]

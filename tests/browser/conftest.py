@@ -41,8 +41,6 @@ SETTINGS = {
 TOKEN = "nasbook"
 START_SECONDS = 120
 VIEW = {"width": 1280, "height": 900}
-WIDGET = ".jp-OutputArea-output:has(.widget-html-content svg)"
-PLAY = ".widget-play button"
 SHOWN_ERROR = ".jp-RenderedText[data-mime-type*='error'], .jupyter-widgets-error-widget"
 EXECUTION_STATE = """() => {
   const panel = window.jupyterapp.shell.currentWidget;
@@ -151,42 +149,6 @@ class OpenNotebook:
             slider.press(key)
         self.page.wait_for_timeout(600)
         assert slider.get_attribute("aria-valuenow") != before, f"{self.name}: the slider stayed at {before}"
-
-    def every_widget_follows(self, least: int) -> None:
-        """Move each slider, choose another option in each menu and press play in every widget.
-
-        Its frame must change each time, and there must be at least ``least`` widgets.
-        """
-        found = self.page.locator(WIDGET).count()
-        assert found >= least, f"{self.name} has {found} widgets"
-        for place in range(found):
-            self.every_control_moves(f"{WIDGET} >> nth={place}")
-
-    def every_control_moves(self, widget: str) -> None:
-        """Do so with the widget of a selector."""
-        frame = f"{widget} >> .widget-html-content"
-        self.page.locator(frame).first.scroll_into_view_if_needed()
-        self.screenshot("before")
-        assert "<svg" in self.page.locator(frame).first.inner_html()
-        sliders = self.page.locator(f"{widget} >> [role=slider]")
-        for place in range(sliders.count()):
-            slider = sliders.nth(place)
-            at_the_end = slider.get_attribute("aria-valuenow") == slider.get_attribute("aria-valuemax")
-            key = "ArrowLeft" if at_the_end else "ArrowRight"
-            self.changes(frame, lambda slider=slider, key=key: self.move(slider, key, times=10))
-            self.screenshot(f"slider-{place}")
-        menus = self.page.locator(f"{widget} >> select")
-        for place in range(menus.count()):
-            menu = menus.nth(place)
-            other = 0 if menu.evaluate("node => node.selectedIndex") else 1
-            self.changes(frame, lambda menu=menu, other=other: menu.select_option(index=other))
-            self.screenshot(f"menu-{place}")
-        if self.page.locator(f"{widget} >> {PLAY}").count():
-            button = self.page.locator(f"{widget} >> {PLAY}").first
-            button.focus()
-            self.changes(frame, lambda: self.page.keyboard.press("Enter"))
-            button.press("Enter")
-            self.screenshot("played")
 
     def changes(self, selector: str, act, seconds: float = 5) -> tuple[str, str]:
         """HTML of an element before and after ``act()``; fails if it is the same."""

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from controls import every_widget_follows
 
 pytestmark = pytest.mark.browser
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-WIDGETS = {"11_darts": 2, "13_gumbel": 2, "15_data": 1, "16_msg_das": 1}
+WIDGETS = {"11_darts": 3, "13_gumbel": 2, "15_data": 2, "16_msg_das": 1}
 """At least so many widgets does each notebook hold."""
 
 
@@ -16,4 +17,4 @@ def test_it_runs_and_its_widgets_follow_their_controls(lab, name):
     page = lab(NOTEBOOKS / f"{name}.ipynb")
     page.run_all(600)
     assert len(page.screenshots()) > 3
-    page.every_widget_follows(WIDGETS[name])
+    every_widget_follows(page, WIDGETS[name])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from controls import every_widget_follows
 
 pytestmark = pytest.mark.browser
 
@@ -23,4 +24,4 @@ def test_it_runs_and_its_widgets_follow_their_controls(lab, name):
     page = lab(NOTEBOOKS / f"{name}.ipynb")
     page.run_all(300)
     assert len(page.screenshots()) > 3
-    page.every_widget_follows(WIDGETS[name])
+    every_widget_follows(page, WIDGETS[name])
