@@ -13,6 +13,7 @@ import nasbook as nb
 from nasbook.recording import RunWriter
 from nasbook.searchers import METHODS
 from nasbook.training import search as loop
+from nasbook.training.numerics import frozen_statistics
 
 VARIANTS = {name: {} for name in METHODS} | {
     "darts finite-difference": {"unrolling": "finite-difference"},
@@ -92,6 +93,18 @@ def test_an_architecture_step_moves_alphas_and_nothing_else_by_a_bit(digits, var
     assert found == ({"alpha", "beta"} if variant == "pc_darts" else {"alpha"})
     for p, g in zip(search.net.parameters(), gradients):
         assert (p.grad is None) if g is None else torch.equal(p.grad, g)
+
+
+def test_a_second_order_step_looks_ahead_on_the_training_batch_and_judges_on_the_held_out_one(digits):
+    search = begin("darts exact", digits)
+    darts = module_of("darts exact")
+    darts.weight_step(search, *search.batches["weights"])
+    train, valid = search.batches["weights"], search.batches["alphas"]
+    with frozen_statistics(search.norms):
+        right, wrong = (darts.unrolled_gradient(search, first, valid)[0] for first in (train, valid))
+    darts.architecture_step(search, *valid)
+    for alpha, gradient, other in zip(search.alphas.values(), right, wrong):
+        assert torch.equal(alpha.grad, gradient) and not torch.allclose(gradient, other, rtol=1e-3)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

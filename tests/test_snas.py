@@ -155,6 +155,8 @@ def test_one_backward_pass_moves_weights_and_alphas_alike(digits, monkeypatch):
     calls, backward = [], torch.Tensor.backward
     monkeypatch.setattr(torch.Tensor, "backward", lambda self, *a, **k: calls.append(self) or backward(self, *a, **k))
     search.totals.clear()
+    for parameter in (*search.alphas.values(), *parameters.values()):
+        parameter.grad = torch.ones_like(parameter)  # of a step before, to be forgotten
     snas.weight_step(search, images, labels)
     assert len(calls) == 1 and search.totals["executed"] == 3 * 5 * 8
     for parameter, gradient in zip([*search.alphas.values(), *parameters.values()], expected, strict=True):

@@ -1,7 +1,7 @@
 """Typical wrong answers to the exercises of notebook 16, each with words of the sentence that it gets."""
 
 import numpy as np
-import torch
+from scipy.special import log_softmax, softmax
 
 
 def follows_the_first(p):
@@ -23,30 +23,32 @@ def counts_either_draw(p):
     return p + np.array([sum(a * b / (1 - a) for i, a in enumerate(p) if i != j) for j, b in enumerate(p)])
 
 
-def _terms(scores, soft, labels):
-    log_q = torch.log_softmax(scores, dim=-1)
-    return torch.nn.functional.cross_entropy(scores, labels), (soft * log_q).sum(dim=1)
+def _guided(scores, soft, labels, weight, guide):
+    """The loss with another guidance, and the right gradient of it up to ``weight``."""
+    log_q = log_softmax(scores, axis=1)
+    hard = np.eye(scores.shape[1])[labels]
+    own = -(hard * log_q).sum(axis=1).mean()
+    slope = (np.exp(log_q) - hard + weight * (np.exp(log_q) - soft)) / len(scores)
+    return own + weight * guide(-(soft * log_q).sum(axis=1)), slope
 
 
 def prints_a_plus(scores, teacher_scores, labels, weight):
-    own, term = _terms(scores, teacher_scores.detach().softmax(-1), labels)
-    return own + weight * term.mean()
+    return _guided(scores, softmax(teacher_scores, axis=1), labels, -weight, np.mean)
 
 
 def sums_over_the_batch(scores, teacher_scores, labels, weight):
-    own, term = _terms(scores, teacher_scores.detach().softmax(-1), labels)
-    return own - weight * term.sum()
+    return _guided(scores, softmax(teacher_scores, axis=1), labels, weight, np.sum)
 
 
-def trains_the_teacher(scores, teacher_scores, labels, weight):
-    own, term = _terms(scores, teacher_scores.softmax(-1), labels)
-    return own - weight * term.mean()
+def forgets_to_divide_the_gradient(scores, teacher_scores, labels, weight):
+    loss, slope = _guided(scores, softmax(teacher_scores, axis=1), labels, weight, np.mean)
+    return loss, slope * len(scores)
 
 
 def takes_the_divergence(scores, teacher_scores, labels, weight):
-    soft = teacher_scores.detach().softmax(-1)
-    own, term = _terms(scores, soft, labels)
-    return own + weight * ((soft * soft.log()).sum(dim=1) - term).mean()
+    soft = softmax(teacher_scores, axis=1)
+    entropy = -(soft * np.log(soft)).sum(axis=1)
+    return _guided(scores, soft, labels, weight, lambda guide: (guide - entropy).mean())
 
 
 def takes_the_printed_formula(size, side, keep):
@@ -71,7 +73,7 @@ WRONG = {
     "16.2": [
         (prints_a_plus, "the sign is the printed one"),
         (sums_over_the_batch, "a sum over it"),
-        (trains_the_teacher, "moves the teacher too"),
+        (forgets_to_divide_the_gradient, "divide by B"),
         (takes_the_divergence, "Kullback-Leibler"),
     ],
     "16.3": [
