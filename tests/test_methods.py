@@ -141,7 +141,9 @@ def test_all_methods_write_the_same_quantities(digits, tmp_path):
     """Any two runs overlay; a method without a second level lacks the curves of the second split alone."""
     found = {}
     for method in METHODS:
-        run = nb.search(method, data=digits, out=tmp_path / method, **settings(method) | {"epochs": 1})
+        run = nb.search(
+            method, data=digits, out=tmp_path / method, **settings(method) | {"epochs": 1, "batch_size": 256}
+        )
         found[method] = {(s, q) for s, q in zip(run.trace["split"], run.trace["quantity"]) if s != "alphas"}
         assert ("alphas" in set(run.trace["split"])) == (method in TWO_LEVELS)
         assert run.costs["step"].tolist() == [1] and (run.costs[["seconds", "peak_memory_bytes"]] > 0).all(axis=None)
