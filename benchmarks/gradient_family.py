@@ -113,7 +113,7 @@ def row(method: str, seed: int, folder: Path) -> dict:
         cost.parameters,
         cost.multiply_adds,
         sum(op == "skip_connect" for node in genotype.normal for op, _ in node),
-        1 - trained.last("test", "accuracy"),
+        round(1 - trained.last("test", "accuracy"), 6),
         str(genotype),
     ]
     return dict(zip(COLUMNS, found))
