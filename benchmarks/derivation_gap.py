@@ -61,7 +61,7 @@ def main() -> None:
             write_atomically(args.out / "table.csv", pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
             print(f"{name} seed {seed}: {rows[-1][2:10]}", flush=True)
     facts = {"data": data.description(), "search": SEARCH, "network": NETWORK, "training": TRAINING}
-    facts |= {"seeds": args.seeds, **machine.provenance(data.device)}
+    facts |= {"command": "python benchmarks/derivation_gap.py", "seeds": args.seeds, **machine.provenance(data.device)}
     write_atomically(args.out / "manifest.json", json.dumps(facts, indent=1, default=str) + "\n")
 
 

@@ -58,6 +58,13 @@ class Story(NamedTuple):
         """The thresholds, rising."""
         return sorted({threshold for _, threshold, _ in self.cells})
 
+    def cuts(self, rule: str) -> bool:
+        """Does the threshold change what ``rule`` keeps?"""
+        first = self.thresholds[0]
+        return any(
+            self.cells[name, t, none] != self.cells[name, first, none] for name, t, none in self.cells if name == rule
+        )
+
     @property
     def middle(self) -> int:
         """Height of the upper part of each frame, in pixels."""
@@ -111,7 +118,10 @@ def render(story: Story, rule: str, threshold: float, exclude_none: bool, kind: 
 
 
 def explore(story: Story) -> Shell:
-    """The widget: choose the rule, its threshold, whether ``none`` competes, and the kind of cell."""
+    """The widget: choose the rule, its threshold, whether ``none`` competes, and the kind of cell.
+
+    Under a rule whose cells are the same at every threshold the menu of thresholds is switched off.
+    """
     thresholds = [(f"{threshold:g}", threshold) for threshold in story.thresholds]
     controls = {
         "rule": choice("rule", story.rules),
@@ -119,6 +129,13 @@ def explore(story: Story) -> Shell:
         "exclude_none": choice("none", [("competes", False), ("is excluded", True)], True),
         "kind": choice("cell", list(story.chance)),
     }
+    rule, menu = controls["rule"], controls["threshold"]
+
+    def switch(change: object = None) -> None:
+        menu.disabled = not story.cuts(rule.value)
+
+    rule.observe(switch, names=["value"])
+    switch()
     return Shell(lambda **values: render(story, **values), controls, story.height)
 
 

@@ -13,8 +13,9 @@ import ipywidgets
 import numpy as np
 
 from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, Shell, choice, slider
+from nasbook.drawing.shell import Frame, choice, slider
 from nasbook.drawing.simplex import COLOURS, LETTERS, places, triangle
+from nasbook.drawing.valley import Stills
 from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 430
@@ -34,6 +35,8 @@ BARS = (725.0, 96.0, 150.0)
 MOST = 1.0
 """Where the bars end; a longer one is cut and its number tells."""
 BIAS, NOISE = "#D55E00", "#56B4E9"
+DISCS = ": discs hard, dots soft"
+STILLS = ({"tau": 0.1}, {"tau": 1.0}, {"tau": 10.0})
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
     )
     labels = [f"{letter}: p {one:.2f}, drawn {share:.2f}" for letter, one, share in zip(LETTERS, p, shares)]
     parts = [
-        svg.text(20, 26, f"{SHOWN} {sample} samples at temperature {tau:.3g}", 15),
+        svg.text(20, 26, f"{SHOWN} samples, temperature {tau:.3g}{DISCS * (sample == 'hard')}", 15),
         svg.text(20, 46, f"{clear:.0%} of the soft samples lie in a corner (largest weight above .95)"),
         *triangle(CORNERS, labels),
         *_points(soft, winners, shares, sample),
@@ -137,15 +140,18 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(noise: np.ndarray) -> Shell:
-    """The widget: two logits (the third is 0: a common constant changes nothing), the temperature, soft or hard."""
+def explore(noise: np.ndarray) -> Stills:
+    """The widget: two logits (the third is 0: a common constant changes nothing), the temperature, soft or hard.
+
+    Its stills have the temperatures of ``STILLS``.
+    """
     controls = {
         "logit_a": slider("logit of A", 0.9, -2.0, 2.0, 0.1),
         "logit_b": slider("logit of B", 0.4, -2.0, 2.0, 0.1),
         "tau": temperature(),
         "sample": choice("sample", [("hard (one-hot)", "hard"), ("soft (concrete)", "soft")], "hard"),
     }
-    return Shell(lambda **values: render(noise, **values), controls, HEIGHT)
+    return Stills(lambda **values: render(noise, **values), controls, HEIGHT, STILLS)
 
 
 def temperature() -> ipywidgets.FloatLogSlider:
@@ -161,9 +167,10 @@ def _slope(y: np.ndarray) -> np.ndarray:
 def _points(soft: np.ndarray, winners: np.ndarray, shares: np.ndarray, sample: str) -> list[str]:
     """Each soft sample in the colour of the operation it favours; hard samples are the discs in the corners."""
     faint = 0.3 if sample == "hard" else 0.75
-    parts = [
-        svg.circle(x, y, 2, COLOURS[winner], opacity=faint) for (x, y), winner in zip(places(soft, CORNERS), winners)
-    ]
+    at, parts = places(soft, CORNERS), []  # (n, 3) -> (n, 2)
+    for operation, ink in enumerate(COLOURS):
+        dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2"/>' for x, y in at[winners == operation])
+        parts.append(f'<g fill="{ink}" fill-opacity="{faint}">{dots}</g>')
     if sample == "hard":
         parts += [svg.circle(x, y, 24 * share**0.5, ink) for (x, y), share, ink in zip(CORNERS, shares, COLOURS)]
     return parts
@@ -179,7 +186,7 @@ def _marks(p: np.ndarray, mean: np.ndarray) -> list[str]:
 
 
 def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
-    """Two bars an estimator, bias above noise; those of the other sample are faint."""
+    """Two bars an estimator, bias above noise; those of the other kind of sample are faint, and say so."""
     left, top, width = BARS
     bottom = top + 56 * len(ESTIMATORS)
     parts = []
@@ -190,6 +197,8 @@ def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
         y, opacity = top + 56 * row, 1.0 if name in shown else 0.25
         ink = style.INK if name in shown else style.QUIET
         parts.append(svg.text(450, y + 20, name, ink=ink))
+        if name not in shown:
+            parts.append(svg.text(450, y + 35, f"(pale: made of {ESTIMATORS[name]} samples)", 11, ink=ink))
         for value, colour, word, drop in ((found.bias[name], BIAS, "bias", 3), (found.noise[name], NOISE, "noise", 20)):
             parts.append(svg.text(left - 8, y + drop + 11, f"{word} {value:.3f}", 11, "end", ink))
             parts.append(svg.rect(left, y + drop, width * min(value, MOST) / MOST, 13, colour, opacity=opacity))

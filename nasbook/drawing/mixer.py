@@ -6,14 +6,15 @@ frame as SVG text; ``explore`` is the widget of chapter 11.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Shell, slider
+from nasbook.drawing.shell import slider
 from nasbook.drawing.svg import Frame
+from nasbook.drawing.valley import Stills
 from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 440
@@ -23,6 +24,7 @@ TINTS = 12
 """Shades between white and a full colour: few enough that a map is a few dozen path elements."""
 POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)
 MOST_PIXELS = 32 * 32
+STILLS = ({"sharpness": 1.0}, {"sharpness": 20.0})
 
 
 class Story(NamedTuple):
@@ -122,8 +124,10 @@ def render(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Fra
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story, alphas: Sequence[float] | None = None) -> Shell:
+def explore(story: Story, alphas: Sequence[float] | None = None) -> Stills:
     """The widget: a slider for each alpha, from ``alphas`` (O,) or 0, and one that sharpens them all.
+
+    Its stills have the factors of ``STILLS``.
 
     Raises NasbookError as :func:`mix` does.
     """
@@ -139,7 +143,7 @@ def explore(story: Story, alphas: Sequence[float] | None = None) -> Shell:
     def show(sharpness: float, **values: float) -> Frame:
         return render(story, [values[name] for name in story.operations], sharpness)
 
-    return Shell(show, controls, HEIGHT)
+    return Stills(show, controls, HEIGHT, STILLS)
 
 
 def _candidate(story: Story, place: int, name: str, share: float, chosen: bool) -> list[str]:
@@ -171,30 +175,30 @@ def _frame(x: float, y: float, side: float, width: float = 1) -> str:
 def _map(values: np.ndarray, reach: float, x: float, y: float, side: float) -> str:
     """(H, W) numbers as squares: white at 0, blue above, orange below, full at ``reach``; one path a shade."""
     shades = np.rint(np.clip(values / reach, -1, 1) * TINTS).astype(int)
-    parts = []
+    colours = {}
     for shade in np.unique(shades[shades != 0]):
         end = POSITIVE if shade > 0 else NEGATIVE
         share = abs(int(shade)) / TINTS
-        colour = "#" + "".join(f"{round(255 + (channel - 255) * share):02X}" for channel in end)
-        parts.append(svg.path(_squares(shades == shade, x, y, side), "", colour))
-    return "".join(parts)
+        colours[int(shade)] = "#" + "".join(f"{round(255 + (channel - 255) * share):02X}" for channel in end)
+    return _pixels(shades, colours, x, y, side)
 
 
 def _picture(image: np.ndarray, x: float, y: float, side: float) -> str:
     """(H, W, 3) as squares, one path a colour."""
     levels = np.rint(np.clip(image, 0, 1) * 15).astype(int)
     codes = levels @ (256, 16, 1)  # (H, W, 3) -> (H, W): one hexadecimal digit a channel
-    return "".join(svg.path(_squares(codes == code, x, y, side), "", f"#{code:03X}") for code in np.unique(codes))
+    return _pixels(codes, {int(code): f"#{code:03X}" for code in np.unique(codes)}, x, y, side)
 
 
-def _squares(mask: np.ndarray, x: float, y: float, side: float) -> str:
+def _pixels(codes: np.ndarray, colours: Mapping[int, str], x: float, y: float, side: float) -> str:
+    """Whole numbers (H, W) in their ``colours``, on a square of ``side``; within it a pixel has the side 1."""
+    tall, wide = side / codes.shape[0], side / codes.shape[1]
+    paths = (svg.path(_squares(codes == code), "", colour) for code, colour in colours.items())
+    return f'<g transform="translate({x:g} {y:g}) scale({wide:g} {tall:g})">{"".join(paths)}</g>'
+
+
+def _squares(mask: np.ndarray) -> str:
     """Where ``mask`` (H, W) is true, squares as the words of a path; neighbours in a row are one rectangle."""
-    tall, wide = side / mask.shape[0], side / mask.shape[1]
-
-    def square(row: int, first: int, last: int) -> str:
-        across = wide * (last - first)
-        return f"M{x + wide * first:.1f} {y + tall * row:.1f}h{across:.1f}v{tall:.1f}h{-across:.1f}z"
-
     edges = np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))), axis=1)  # (H, W) -> (H, W + 1)
     begins, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1]
-    return "".join(square(row, first, last) for (row, first), last in zip(begins, ends))
+    return "".join(f"M{first} {row}h{last - first}v1h{first - last}z" for (row, first), last in zip(begins, ends))

@@ -10,8 +10,10 @@ here is a closed form, ``render`` writes a frame as SVG text and ``explore`` is 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import ipywidgets
 import numpy as np
 
 from nasbook.drawing import style, svg
@@ -39,6 +41,35 @@ INNER = (1, 2, 5, 20)
 BENDS = (0.0, 0.1)
 RADII = (0.01, 0.5, 1.0, 2.0)
 MOST_XI = 0.7
+STILLS = ({"xi": 0.0}, {"xi": 0.25}, {"xi": 0.5})
+
+
+class Stills(Shell):
+    """A shell that leaves several frames, one below the other, to a reader without a kernel.
+
+    ``stills``: for each of these frames the values that replace those of the controls.
+    """
+
+    def __init__(
+        self,
+        render: Callable[..., Frame],
+        controls: Mapping[str, ipywidgets.Widget],
+        height: int,
+        stills: Sequence[Mapping[str, Any]],
+    ):
+        self.stills, self.tall = stills, height
+        super().__init__(render, controls, height)
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        now = {name: control.value for name, control in self.controls.items()}
+        frames = [self.render(**now | still) for still in self.stills]
+        said = " ".join(frame.sentence for frame in frames)
+        parts = []
+        for place, frame in enumerate(frames):
+            inner = frame.svg.splitlines()[3:-1]  # without the page's own tags, title and ground
+            parts += [f'<g transform="translate(0 {place * self.tall})">', *inner, "</g>"]
+        left = svg.page(WIDTH, len(frames) * self.tall, said, parts)
+        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left, "text/plain": said}
 
 
 class Slopes(NamedTuple):
@@ -90,11 +121,11 @@ def render(xi: float, inner: int, alpha: float, w: float, bend: float = 0.0, rad
     sentence = (
         f"Start alpha {alpha:.2f}, w {w:.2f}; xi {xi:.2f}, radius {radius:g}, bend {bend:g}: the gradient in alpha is "
         f"{here.first:.3f} at first order, {here.exact:.3f} unrolled exactly, {here.difference:.3f} by the finite "
-        f"difference, {here.truth:.3f} in truth; after {STEPS} steps with {inner} on w each, alpha is {end:.3f}, on "
-        f"its way to {rest:.3f}; the best is 1."
+        f"difference, {here.truth:.3f} in truth; after {STEPS} steps of rate {RATE:g}, with {inner} on w each, alpha "
+        f"is {end:.3f}, on its way to {rest:.3f}; the best is 1."
     )
     parts = [
-        svg.text(PLANE[0], 24, "validation loss (contours) and the way down", 15),
+        svg.text(PLANE[0], 24, f"xi {xi:.2f}: validation loss (contours) and the way down", 15),
         *_plane(),
         *_path(path, rest),
         svg.text(BARS[0], 24, "gradient in alpha at the start", 15),
@@ -106,7 +137,10 @@ def render(xi: float, inner: int, alpha: float, w: float, bend: float = 0.0, rad
 
 
 def explore() -> Shell:
-    """The widget: the virtual step, steps on w, the start, the shape of L_train and the radius of the difference."""
+    """The widget: the virtual step, steps on w, the start, the shape of L_train and the radius of the difference.
+
+    Its stills have the virtual steps of ``STILLS``.
+    """
     controls = {
         "xi": slider("virtual step xi", 0.0, 0.0, MOST_XI, 0.05),
         "inner": choice("steps on w", [(str(one), one) for one in INNER], 1),
@@ -115,7 +149,7 @@ def explore() -> Shell:
         "bend": choice("bend of L_train", [("0: a parabola", BENDS[0]), ("0.1: no parabola", BENDS[1])]),
         "radius": choice("radius", [(f"{one:g}", one) for one in RADII]),
     }
-    return Shell(render, controls, HEIGHT)
+    return Stills(render, controls, HEIGHT, STILLS)
 
 
 def _check(xi: float, inner: int, alpha: float, w: float, bend: float, radius: float) -> None:
@@ -167,11 +201,15 @@ def _contour(level: float) -> list[str]:
         return [*lines, svg.text(*_place(2.75, 2.05), "1", 11, ink="#6A6A6A")]
     parts = []
     for begin, end, last, anchor, aside in ((LOW, -0.01, 0, "start", 4), (0.01, HIGH, -1, "end", -4)):
-        alphas = np.linspace(begin, end, 300)
+        alphas = np.linspace(begin, end, 2000)
         curve = 2 + (level - 1) / alphas
         inside = (curve >= LOW) & (curve <= HIGH)
-        points = [_place(*point) for point in zip(alphas[inside][::3], curve[inside][::3])]
-        if points:
+        alphas, curve = alphas[inside], curve[inside]
+        if len(alphas):
+            # 24 points, equally far from each other along the curve: its steep end needs as many as its flat one
+            far = np.concatenate([[0], np.hypot(np.diff(alphas), np.diff(curve)).cumsum()])
+            kept = np.searchsorted(far, np.linspace(0, far[-1], 24))
+            points = [_place(*point) for point in zip(alphas[kept], curve[kept])]
             x, y = points[last]
             parts.append(svg.polyline(points, "#C8C8C8", width=1))
             parts.append(svg.text(x + aside, y - 3, f"{level:g}", 11, anchor, ink="#6A6A6A"))
@@ -228,4 +266,7 @@ def _curve(path: np.ndarray, rest: float) -> list[str]:
     ]
     parts += [svg.text(left - 8, y(tick) + 4, str(tick), 12, "end") for tick in (0, 1, 2)]
     parts += [svg.text(x, top + tall + 17, str(step), 12, "middle") for x, step in ((left, 0), (left + wide, STEPS))]
-    return [*parts, svg.text(left + wide / 2, top + tall + 17, "step on alpha", 12, "middle")]
+    return [
+        *parts,
+        svg.text(left + wide / 2, top + tall + 17, f"step on alpha (rate {RATE:g}, and so for w)", 12, "middle"),
+    ]

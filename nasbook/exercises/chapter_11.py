@@ -135,6 +135,8 @@ def check_derive(answer) -> str | None:
         last = answer(LAW[:, ::-1].copy(), 3, 3)
         wrong = differs(last, right, f"{what} when `none` comes last", math.inf)
         return wrong or differs(_ordered(last), _cell(LAW[:, ::-1], none=3), f"{what} when `none` comes last", 0)
+    if np.array_equal(_ordered(found[..., ::-1]), right):
+        return "each pair is (operation, input); yours is the other way round"
     if (found[:, 0, 1] == found[:, 1, 1]).any():
         return "a node reads one input twice: its two edges must be distinct, each with its best operation"
     if (found[..., 0] == 0).any():

@@ -18,6 +18,7 @@ from nasbook import relaxations
 from nasbook.searchers.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
+from nasbook.training.profiles import LESSON, SMOKE
 from nasbook.training.search import correct, descend_alphas, descend_weights, move_alphas
 from nasbook.training.state import Search, SearchConfig, Splits
 from nasbook.training.unrolled import architecture_gradient
@@ -36,29 +37,16 @@ class Config(SearchConfig):
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "epochs": 4,
-        "batch_size": 32,
-        "channels": 4,
-        "cells": 3,
-        "nodes": 2,
-        "padding": 2,
-        "split": (0.4, 0.4, 0.2),
-        "weight_lr": 0.05,
-        "alpha_lr": 0.03,
-        "threads": 1,
-        "unrolling": "first-order",
-    },
-    "lesson": {"epochs": 12, "channels": 8, "cells": 5, "alpha_lr": 0.003, "unrolling": "first-order"},
+    "smoke": {**SMOKE, "epochs": 4, "unrolling": "first-order"},
+    "lesson": {**LESSON, "unrolling": "first-order"},
     "paper": {},
 }
-"""What differs from the published protocol. Made for images of 16 pixels at smoke; a step runs all operations, so the
-net is smaller there, and the order of the gradient is the first."""
+"""What differs from the published protocol."""
 
 
-def temperature(config: Config, epoch: int) -> float:
+def temperature(config: Config, epoch: int) -> None:
     """There is none: the blend is softmax(alpha) throughout."""
-    return 1.0
+    return None
 
 
 def paths(search: Search) -> dict[str, Tensor]:

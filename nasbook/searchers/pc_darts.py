@@ -19,6 +19,7 @@ from nasbook import relaxations
 from nasbook.searchers.derivation import strongest_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
+from nasbook.training.profiles import LESSON, SMOKE
 from nasbook.training.search import descend_alphas, descend_weights
 from nasbook.training.state import Search, SearchConfig, Splits
 
@@ -49,27 +50,16 @@ class Config(SearchConfig):
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "epochs": 6,
-        "batch_size": 32,
-        "channels": 8,
-        "cells": 3,
-        "nodes": 2,
-        "padding": 2,
-        "split": (0.4, 0.4, 0.2),
-        "weight_lr": 0.05,
-        "alpha_lr": 0.03,
-        "threads": 1,
-    },
-    "lesson": {"epochs": 12, "batch_size": 64, "channels": 8, "cells": 5, "weight_lr": 0.025, "alpha_lr": 0.003},
+    "smoke": {**SMOKE, "channels": 8},
+    "lesson": {**LESSON, "weight_lr": 0.025},
     "paper": {},
 }
-"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+"""What differs from the published protocol."""
 
 
-def temperature(config: Config, epoch: int) -> float:
+def temperature(config: Config, epoch: int) -> None:
     """There is none: the blend is softmax(alpha) throughout."""
-    return 1.0
+    return None
 
 
 def paths(search: Search) -> dict[str, Tensor]:

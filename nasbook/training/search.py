@@ -38,14 +38,14 @@ class Method(Protocol):
     """What a one-shot method's file holds.
 
     The two steps take images (B, 3, H, W) and labels (B,) and return the batch's loss and number correct, both
-    detached scalars; a method whose config has no update of the alphas needs no ``architecture_step``. ``paths``
-    gives (E, O), or (cells, E, O), for each searched kind of cell. ``derive`` gives the genotype and the table of
-    its margins.
+    detached scalars; a method whose config has no update of the alphas needs no ``architecture_step``. ``temperature``
+    gives None where there is none. ``paths`` gives (E, O), or (cells, E, O), for each searched kind of cell. ``derive``
+    gives the genotype and the table of its margins.
     """
 
     Config: type[SearchConfig]
     PROFILES: Mapping[str, Mapping[str, Any]]
-    temperature: Callable[[SearchConfig, int], float]
+    temperature: Callable[[SearchConfig, int], float | None]
     paths: Callable[[Search], dict[str, Tensor]]
     weight_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
     architecture_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -207,11 +207,13 @@ def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float)
     genotype, margins = method.derive(search)
     record.add(epoch, "weights", learning_rate=rate)
     record.add(epoch, "selection", accuracy=held_out)
-    record.add(epoch, "search", temperature=search.tau, **shape_of(search, genotype))
+    heat = {} if search.tau is None else {"temperature": search.tau}
+    record.add(epoch, "search", **heat, **shape_of(search, genotype))
     record.add(epoch, "search", margin_min=margins["margin"].min())
     record.snapshot(epoch, search.alphas, genotype, search.betas)
     job.writer.publish(record, {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)})
-    return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}  tau {search.tau:.2f}"
+    said = "".join(f"  tau {tau:.2f}" for tau in heat.values())
+    return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}{said}"
 
 
 def shape_of(search: Search, genotype: Genotype) -> dict[str, float]:

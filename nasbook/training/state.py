@@ -106,8 +106,8 @@ class Search:
     ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits (E, O). ``betas``: cell kind to
     logits (E,) of the edges, empty where the method has none. ``norms``: the super-net's BatchNorm layers. ``draws``,
     ``augmentation``, ``noise``: generators for architectures, for images, and for what disturbs a forward pass.
-    ``step`` counts batches, ``tau`` is the present temperature, ``batches`` the present images and labels of each split
-    that takes a step, ``totals`` the sums of the present epoch.
+    ``step`` counts batches, ``tau`` is the present temperature if there is one, ``batches`` the present images and
+    labels of each split that takes a step, ``totals`` the sums of the present epoch.
     """
 
     config: SearchConfig
@@ -125,7 +125,7 @@ class Search:
     noise: torch.Generator
     record: Record = field(default_factory=Record)
     step: int = 0
-    tau: float = 1.0
+    tau: float | None = None
     seconds: float = 0.0
     batches: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     totals: dict[str, Tensor] = field(default_factory=dict)
