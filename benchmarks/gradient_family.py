@@ -16,8 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
 import shutil
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -36,9 +39,9 @@ from nasbook.spaces.sampling import random_genotype
 
 DATA, SIZE = "cifar10-sample", 16
 NETWORK = {"channels": 8, "cells": 5}
-TRAINING = {"profile": "smoke", "epochs": 15, "threads": 1}
+TRAINING = {"profile": "smoke", "epochs": 10, "threads": 1}
 SPLIT = (0.45, 0.45, 0.1)
-CANDIDATES, CANDIDATE_EPOCHS = 4, 4
+CANDIDATES, CANDIDATE_EPOCHS = 4, 3
 KEPT = ("config.json", "manifest.json", "trace.csv", "costs.csv", "alphas.npz", "genotype.json", "margins.csv")
 COLUMNS = [
     "method",
@@ -63,16 +66,32 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     args = parser.parse_args()
     tasks = [(method, seed, args.work / f"{method}-{seed}") for seed in args.seeds for method in args.methods]
-    with ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool:
+    failed = 0
+    with ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         waiting = {pool.submit(row, *task): task for task in tasks}
         for done in as_completed(waiting):
             method, seed, folder = waiting[done]
-            found = done.result()
+            try:
+                found = done.result()
+            except nb.NasbookError as error:
+                failed += 1
+                print(f"{method} seed {seed}: {error}", file=sys.stderr, flush=True)
+                continue
             for run in sorted(folder.glob("*/config.json")):
                 keep(run.parent, args.out / f"{method}-{seed}" / run.parent.name)
             write_row(args.out, found)
             print(f"{method} seed {seed}: test error {found['test_error']:.1%}", flush=True)
-    return 0
+    return int(failed > 0)
+
+
+def end_with_parent() -> None:
+    """Let no worker outlive a killed command: the next one would find its folder in use."""
+
+    def watch() -> None:
+        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def row(method: str, seed: int, folder: Path) -> dict:
@@ -94,7 +113,7 @@ def row(method: str, seed: int, folder: Path) -> dict:
         cost.parameters,
         cost.multiply_adds,
         sum(op == "skip_connect" for node in genotype.normal for op, _ in node),
-        1 - trained.last("test", "accuracy"),
+        round(1 - trained.last("test", "accuracy"), 6),
         str(genotype),
     ]
     return dict(zip(COLUMNS, found))

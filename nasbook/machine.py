@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -85,5 +86,6 @@ def peak_memory(chosen: torch.device) -> int:
 
 
 def provenance(chosen: torch.device) -> dict:
-    """Who made a result: commit, versions and device."""
-    return {"commit": commit(), "versions": versions(), "device": device_name(chosen)}
+    """Who made a result, and on which day (UTC): date, commit, versions and device."""
+    today = datetime.now(UTC).date().isoformat()
+    return {"date": today, "commit": commit(), "versions": versions(), "device": device_name(chosen)}

@@ -35,20 +35,25 @@ class Record:
         self.costs: list[list] = []
         self.steps: list[int] = []
         self.snapshots: list = []
+        self.edge_snapshots: list = []
         self.genotypes: list[str] = []
 
     def add(self, step: int, split: str, **quantities: float) -> None:
         """Append one trace row for each quantity; ``step`` counts finished epochs."""
         self.rows += [[step, split, name, float(value)] for name, value in quantities.items()]
 
-    def snapshot(self, step: int, alphas: Mapping[str, Any], genotype: Genotype) -> None:
-        """After ``step`` epochs, keep ``alphas``, cell kind to (E, O), as one (kinds, E, O) float32 tensor, and
-        the genotype that they stand for."""
+    def snapshot(
+        self, step: int, alphas: Mapping[str, Any], genotype: Genotype, betas: Mapping[str, Any] | None = None
+    ) -> None:
+        """After ``step`` epochs, keep ``alphas``, cell kind to (E, O), as one (kinds, E, O) float32 tensor, the
+        genotype that they stand for, and ``betas``, cell kind to (E,), if the method has any."""
         import torch
 
         self.steps.append(step)
         self.genotypes.append(str(genotype))
         self.snapshots.append(torch.stack([a.detach().float().cpu() for a in alphas.values()]))  # (kinds, E, O)
+        if betas:
+            self.edge_snapshots.append(torch.stack([b.detach().float().cpu() for b in betas.values()]))  # (kinds, E)
 
     def state_dict(self) -> dict:
         """Its rows and snapshots, as plain values and tensors."""
@@ -203,6 +208,7 @@ class RunWriter:
 
     def _alphas(self, record: Record) -> bytes:
         buffer = io.BytesIO()
+        betas = {"betas": np.stack([np.asarray(s) for s in record.edge_snapshots])} if record.edge_snapshots else {}
         np.savez(
             buffer,
             alphas=np.stack([np.asarray(s) for s in record.snapshots]),  # (S, kinds, E, O)
@@ -210,6 +216,7 @@ class RunWriter:
             kinds=np.asarray(self.config["kinds"]),
             operations=np.asarray(self.config["operations"]),
             genotypes=np.asarray(record.genotypes),
+            **betas,  # (S, kinds, E)
         )
         return buffer.getvalue()
 

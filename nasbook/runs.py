@@ -123,7 +123,8 @@ class Run:
         path = self._file("alphas.npz")
         try:
             with np.load(path) as archive:
-                return {name: archive[name] for name in ("alphas", "steps", "kinds", "operations", "genotypes")}
+                needed = {name: archive[name] for name in ("alphas", "steps", "kinds", "operations", "genotypes")}
+                return needed | {name: archive[name] for name in ("betas",) if name in archive}
         except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
             raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
 
@@ -131,6 +132,16 @@ class Run:
     def alphas(self) -> np.ndarray:
         """Architecture parameters over time: (snapshots, cell kinds, edges, operations), float32."""
         return self._snapshots["alphas"]
+
+    @property
+    def betas(self) -> np.ndarray:
+        """Logits of the edges over time, where the method weighs them: (snapshots, cell kinds, edges), float32.
+
+        Raises NasbookError where it does not.
+        """
+        if "betas" not in self._snapshots:
+            raise NasbookError(f"{self.folder} has no betas: {self.config.get('method')} does not weigh the edges")
+        return self._snapshots["betas"]
 
     @property
     def steps(self) -> np.ndarray:
@@ -166,12 +177,29 @@ class Run:
         """The cell that each snapshot of :attr:`alphas` stands for."""
         return tuple(Genotype.parse(text) for text in self._snapshots["genotypes"].tolist())
 
-    def explore(self):
-        """The scrubber: move through the epochs and watch probabilities, entropy and the derived cell."""
+    def explore(self, other: Run | None = None):
+        """The scrubber: move through the epochs and watch probabilities, entropy and the derived cell.
+
+        With ``other``, both side by side: they may differ in method, length and nodes.
+        Raises NasbookError for a training, or if ``other`` is no run.
+        """
         from nasbook.drawing.widget import explore
 
+        if not isinstance(other, Run | None):
+            kind = type(other).__name__
+            raise NasbookError(f"a search is shown beside another run, not a {kind}: nb.Run.load(folder) reads one")
+        runs = [self] if other is None else [self, other]
+        names = [f"{run.config.get('method')}, seed {run.config.get('seed')}" for run in runs]
+        if len({*names}) < len(runs):
+            names = [f"{name} ({side})" for name, side in zip(names, ("left", "right"))]
+        return explore(*(run.story(name) for run, name in zip(runs, names)))
+
+    def story(self, name: str = ""):
+        """What the scrubber draws of this search: a plain ``drawing.story.Story`` called ``name``."""
+        from nasbook.drawing.story import prepare
+
         cells = [genotype.kinds for genotype in self.genotypes]
-        return explore(self.alphas, self.steps, self.kinds, self.operations, cells)
+        return prepare(self.alphas, self.steps, self.kinds, self.operations, cells, name)
 
     def save_figures(self) -> list[Path]:
         """Draw curves, alphas and cells into ``figures/``. Raises NasbookError if they cannot be drawn."""

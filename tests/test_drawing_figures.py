@@ -1,10 +1,7 @@
-"""Figures of a search, what a run shows, and the scrubber: they hold the data, say it, and stay small."""
+"""Figures of a search and what a run shows: they hold the data, say it, and stay small."""
 
 import base64
 import io
-import statistics
-import time
-import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nasbook.drawing import comparison, describe, figures, gallery, picture, render, scrubber
+from nasbook.drawing import comparison, describe, figures, gallery, picture, render
 from nasbook.drawing.comparison import seeds_picture
 from nasbook.errors import NasbookError
 from nasbook.spaces.genotypes import catalogue
@@ -310,90 +307,3 @@ def test_no_dot_hides_another(values):
 def test_one_value_is_no_group():
     with pytest.raises(NasbookError, match="at least two"):
         seeds_picture({"found": [0.4, 0.5], "random": [0.3]}, "test accuracy")
-
-
-# The scrubber
-
-
-def derive(alphas):
-    """Some cell for alphas (kinds, edges, operations): each node's last two edges, best operation."""
-    found = {}
-    for kind, one in zip(("normal", "reduce"), alphas):
-        best = [OPERATIONS[place] for place in one[:, 1:].argmax(axis=-1) + 1]
-        ends = describe.edge_ends(14)
-        nodes = [[(best[edge], ends[edge][1]) for edge in range(14) if ends[edge][0] == node][-2:] for node in range(4)]
-        found[kind] = (nodes, (2, 3, 4, 5))
-    return found
-
-
-@pytest.fixture(scope="module")
-def story():
-    alphas, steps, kinds, _ = search(epochs=6, rate=0.05)
-    alphas[4:, 0, 8, 1] += 9
-    return scrubber.prepare(alphas, steps, kinds, OPERATIONS, derive)
-
-
-def test_a_frame_shows_its_snapshot_and_no_other(story):
-    frames = [scrubber.render(story, index) for index in range(7)]
-    for index, frame in enumerate(frames):
-        root = ElementTree.fromstring(frame)
-        assert (root.attrib["width"], root.attrib["height"]) == ("900", str(story.height))
-        assert f"epoch {index} of 6" in frame
-        assert root.attrib["aria-label"] == scrubber.sentence(story, index)
-        value = story.chance[index, 1, 13, 3]
-        assert f"skip_connect on 3 &lt;- 2: {value:.3f}" in frame
-    assert len(set(frames)) == 7
-    assert scrubber.render(story, 3) == frames[3]
-
-
-def test_a_frame_marks_what_is_new_since_the_snapshot_before(story):
-    assert "#fff2b3" not in scrubber.render(story, 3)
-    assert scrubber.render(story, 4).count("#fff2b3") == 1
-    assert "#fff2b3" not in scrubber.render(story, 5)
-
-
-def test_skips_and_entropy_of_a_frame_are_those_of_its_alphas(story):
-    found = derive(np.log(story.chance[4]))
-    for row, kind in enumerate(story.kinds):
-        assert story.skips[4, row] == sum(name == "skip_connect" for node in found[kind][0] for name, _ in node)
-        assert story.entropy[4, row] == pytest.approx(describe.entropy(np.log(story.chance[4, row])).mean())
-
-
-def test_a_frame_takes_less_than_fifty_milliseconds(story):
-    seconds = []
-    for _ in range(3):
-        for index in range(7):
-            start = time.perf_counter()
-            scrubber.render(story, index)
-            seconds.append(time.perf_counter() - start)
-    assert statistics.median(seconds) < 0.05, "2 milliseconds on an idle machine"
-
-
-def test_a_snapshot_or_genotype_that_is_missing_is_one_sentence(story):
-    with pytest.raises(NasbookError, match="there is no snapshot 7: valid are 0 to 6"):
-        scrubber.render(story, 7)
-    alphas, steps, kinds, _ = search()
-    with pytest.raises(NasbookError, match="5 snapshots and 1 derived genotypes"):
-        scrubber.prepare(alphas, steps, kinds, OPERATIONS, [DARTS])
-
-
-def test_the_widget_follows_its_slider_and_leaves_a_still(story):
-    from nasbook.drawing.widget import Scrubber
-
-    shell = Scrubber(story)
-    assert "epoch 6 of 6" in shell.frame.value
-    shell.slider.value = 2
-    assert "epoch 2 of 6" in shell.frame.value and 'aria-live="polite"' in shell.frame.value
-    bundle = shell._repr_mimebundle_()
-    assert bundle["text/plain"] == scrubber.sentence(story, 6)
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert len(bundle["image/svg+xml"]) < 100_000
-
-
-def test_the_widget_swallows_no_error(story, monkeypatch):
-    from nasbook.drawing.widget import Scrubber
-
-    shell = Scrubber(story)
-    monkeypatch.setattr(scrubber, "render", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        shell.slider.value = 1

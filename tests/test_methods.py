@@ -1,23 +1,25 @@
 """Every one-shot method in the one frame: what a step changes, what a search writes, and how it continues."""
 
+import re
 from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 from tiny import TINY
+from tiny import begin as begin_method
 
 import nasbook as nb
-from nasbook.datasets.splits import split
 from nasbook.recording import RunWriter
 from nasbook.searchers import METHODS
 from nasbook.training import search as loop
-from nasbook.training import state
+from nasbook.training.numerics import frozen_statistics
 
 VARIANTS = {name: {} for name in METHODS} | {
     "darts finite-difference": {"unrolling": "finite-difference"},
     "darts exact": {"unrolling": "exact"},
 }
+OPERATION = r"cells\.\d+\.edges\.\d+\.\d+"
 TWO_LEVELS = [name for name in VARIANTS if name.split()[0] not in ("snas", "rsws")]
 
 
@@ -32,18 +34,15 @@ def settings(variant):
 
 
 def begin(variant, digits):
-    config = module_of(variant).Config.make(settings(variant))
-    search = state.start(config, digits, split(digits.labels, config.split, config.seed))
-    search.net.train()
-    search.tau = 1.0
-    search.batches = {part: loop.next_batch(search, part) for part in config.updates}
-    return search
+    # without decay: what has no gradient does not move
+    return begin_method(variant.split()[0], digits, **settings(variant) | {"alpha_decay": 0.0})
 
 
 def everything(search):
-    """Name to tensor: weights, buffers, alphas, momentum."""
+    """Name to tensor: weights, buffers, alphas, betas, momentum."""
     found = {f"net {name}": value for name, value in search.net.state_dict().items()}
     found |= {f"alpha {kind}": alpha.detach() for kind, alpha in search.alphas.items()}
+    found |= {f"beta {kind}": beta.detach() for kind, beta in search.betas.items()}
     buffers = search.weight_optimizer.state_dict()["state"]
     return found | {f"momentum {i}": one["momentum_buffer"] for i, one in buffers.items()}
 
@@ -52,7 +51,10 @@ def moved(search, step):
     before = {name: value.clone() for name, value in everything(search).items()}
     step()
     after = everything(search)
-    return {name.split()[0] for name in after if name not in before or not torch.equal(before[name], after[name])}
+    found = {name for name in after if name not in before or not torch.equal(before[name], after[name])}
+    for part in ("alpha", "beta"):  # both kinds of cell or none
+        assert len([name for name in found if name.startswith(f"{part} ")]) in (0, 2)
+    return {name.split()[0] for name in found}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -60,6 +62,25 @@ def test_a_weight_step_moves_weights_and_only_snas_moves_alphas_with_them(digits
     search = begin(variant, digits)
     found = moved(search, lambda: module_of(variant).weight_step(search, *search.batches["weights"]))
     assert found == ({"net", "momentum", "alpha"} if variant == "snas" else {"net", "momentum"})
+    assert all((logits.grad is None) == (variant != "snas") for logits in search.architecture)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_weight_step_moves_every_weight_of_what_ran_and_no_other(digits, variant):
+    """Statistics too; the rest keeps its bits and has no gradient."""
+    search, ran = begin(variant, digits), set()
+    for name, module in search.net.named_modules():
+        if re.fullmatch(OPERATION, name):
+            module.register_forward_hook(lambda *_, name=name: ran.add(name))
+    before = {name: value.clone() for name, value in search.net.state_dict().items()}
+    module_of(variant).weight_step(search, *search.batches["weights"])
+    assert len(ran) == search.totals["executed"]  # sub-graphs share no operation
+    gradients = {name: p.grad is not None for name, p in search.net.named_parameters()}
+    for name, value in search.net.state_dict().items():
+        inside = re.match(OPERATION, name)
+        expected = inside is None or inside[0] in ran
+        assert torch.equal(value, before[name]) != expected, name
+        assert gradients.get(name, expected) == expected, name
 
 
 @pytest.mark.parametrize("variant", TWO_LEVELS)
@@ -69,9 +90,21 @@ def test_an_architecture_step_moves_alphas_and_nothing_else_by_a_bit(digits, var
     module_of(variant).weight_step(search, *search.batches["weights"])
     gradients = [None if p.grad is None else p.grad.clone() for p in search.net.parameters()]
     found = moved(search, lambda: module_of(variant).architecture_step(search, *search.batches["alphas"]))
-    assert found == {"alpha"}
+    assert found == ({"alpha", "beta"} if variant == "pc_darts" else {"alpha"})
     for p, g in zip(search.net.parameters(), gradients):
         assert (p.grad is None) if g is None else torch.equal(p.grad, g)
+
+
+def test_a_second_order_step_looks_ahead_on_the_training_batch_and_judges_on_the_held_out_one(digits):
+    search = begin("darts exact", digits)
+    darts = module_of("darts exact")
+    darts.weight_step(search, *search.batches["weights"])
+    train, valid = search.batches["weights"], search.batches["alphas"]
+    with frozen_statistics(search.norms):
+        right, wrong = (darts.unrolled_gradient(search, first, valid)[0] for first in (train, valid))
+    darts.architecture_step(search, *valid)
+    for alpha, gradient, other in zip(search.alphas.values(), right, wrong):
+        assert torch.equal(alpha.grad, gradient) and not torch.allclose(gradient, other, rtol=1e-3)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -98,25 +131,38 @@ def test_a_search_stopped_at_odd_steps_continues_bit_for_bit(digits, tmp_path, m
     left = 10**9
     broken = nb.search(method, data=digits, out=tmp_path / "broken", **settings(variant))
     assert broken.trace.equals(whole.trace) and broken.margins.equals(whole.margins)
+    assert method != "pc_darts" or np.array_equal(broken.betas, whole.betas)
     assert np.array_equal(broken.alphas, whole.alphas) and str(broken.genotype) == str(whole.genotype)
     nets = [torch.load(run.folder / "checkpoint.pt", weights_only=True)["net"] for run in (whole, broken)]
     assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
 
 
 def test_all_methods_write_the_same_quantities(digits, tmp_path):
-    """Any two runs overlay; a method without a second level lacks the curves of the second split alone."""
+    """Any two runs overlay; a method without a second level or a temperature lacks their curves alone."""
     found = {}
     for method in METHODS:
-        run = nb.search(method, data=digits, out=tmp_path / method, **settings(method) | {"epochs": 1})
+        run = nb.search(
+            method, data=digits, out=tmp_path / method, **settings(method) | {"epochs": 1, "batch_size": 256}
+        )
         found[method] = {(s, q) for s, q in zip(run.trace["split"], run.trace["quantity"]) if s != "alphas"}
         assert ("alphas" in set(run.trace["split"])) == (method in TWO_LEVELS)
         assert run.costs["step"].tolist() == [1] and (run.costs[["seconds", "peak_memory_bytes"]] > 0).all(axis=None)
         assert run.alphas.shape == (2, 2, 5, 8)
-    assert len(set(map(frozenset, found.values()))) == 1
+        assert method != "pc_darts" or run.betas.shape == (2, 2, 5)
+    cooled = {method for method, quantities in found.items() if ("search", "temperature") in quantities}
+    assert cooled == {"snas", "gdas", "data", "msg_das"}
+    assert len({frozenset(quantities - {("search", "temperature")}) for quantities in found.values()}) == 1
 
 
 # cells, edges, operations: a dense step runs 3 * 5 * 8 twice, once a level
-EXECUTED = {"darts": (240, 240), "snas": (120, 120), "gdas": (30, 30), "data": (30, 210), "rsws": (12, 12)}
+EXECUTED = {
+    "darts": (240, 240),
+    "pc_darts": (240, 240),
+    "snas": (120, 120),
+    "gdas": (30, 30),
+    "data": (30, 210),
+    "rsws": (12, 12),
+}
 
 
 @pytest.mark.parametrize("method", EXECUTED)

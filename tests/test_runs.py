@@ -406,3 +406,10 @@ def test_alphas_move_and_seeds_differ(unbroken, tmp_path):
     assert np.abs(unbroken.alphas[-1] - unbroken.alphas[0]).max() > 0.01
     other = nb.search("gdas", data=nb.datasets.load("digits"), out=tmp_path, seed=4, **{**SETTINGS, "epochs": 1})
     assert not np.allclose(other.alphas[0], unbroken.alphas[0])
+
+
+def test_a_search_without_pictures_draws_them_when_they_are_asked_for(tmp_path):
+    asked = {"data": nb.datasets.load("digits"), "out": tmp_path, **SETTINGS, "epochs": 1}
+    assert nb.search("gdas", **asked, figures=False).finished and not (tmp_path / "figures").exists()
+    nb.search("gdas", **asked)
+    assert list((tmp_path / "figures").iterdir())

@@ -1,5 +1,22 @@
-"""The settings of a search that takes about a second on 8x8 digits."""
+"""The settings of a search that takes about a second on 8x8 digits, and such a search before its first step."""
+
+from importlib import import_module
+
+from nasbook.datasets.splits import split
+from nasbook.searchers import METHODS
+from nasbook.training import search as loop
+from nasbook.training import state
 
 TINY = {"seed": 0, "epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 2, "padding": 1,
         "fixed_reduction": False,
         "split": (0.4, 0.4, 0.2)}  # fmt: skip
+
+
+def begin(method, data, **settings):
+    """The search of ``method`` in its first step: tau 1, and a batch of every part it reads."""
+    config = import_module(METHODS[method]).Config.make(TINY | settings)
+    search = state.start(config, data, split(data.labels, config.split, config.seed))
+    search.net.train()
+    search.tau = 1.0
+    search.batches = {part: loop.next_batch(search, part) for part in config.updates}
+    return search

@@ -28,8 +28,8 @@ def divide(data: ImageData, protocol: Protocol) -> dict[str, Part]:
     each, left_over = divmod(protocol.held_out, len(data.classes))
     if left_over or each >= np.bincount(labels).min():
         raise NasbookError(
-            f"held_out is {protocol.held_out}: it must be a multiple of the {len(data.classes)} classes of {data.name}, "
-            "and leave images of each to train on"
+            f"held_out is {protocol.held_out}: it must be a multiple of the {len(data.classes)} classes of "
+            f"{data.name}, and leave images of each to train on"
         )
     held = stratified(labels, np.full(len(data.classes), each), np.random.default_rng(protocol.split_seed))
     rest = np.setdiff1d(np.arange(len(labels)), held)

@@ -11,6 +11,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "against": ["against_picture"],
         "cells": ["cell_graph", "draw", "genotype_graph", "genotype_mimebundle"],
         "comparison": ["seeds_picture"],
         "describe": ["alphas_sentence", "cell_sentence", "genotype_sentence", "trace_sentence"],

@@ -1,193 +1,178 @@
-"""A search, snapshot by snapshot: the probabilities, the cell they would give now, entropy and skips so far.
+"""One or two searches, epoch by epoch: probabilities, the cell they would give now, entropy and skips.
 
-``prepare`` computes once what every frame needs, drawn cells included; ``render`` is a pure function that
-writes one frame as SVG text, in a few milliseconds.
+``story.prepare`` computes once what every frame needs; ``render`` is a pure function of the epoch, the kind of
+cell and the edge that the reader chose, and writes a frame as SVG text in a few milliseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
-
-from nasbook.drawing import cells, describe, style, svg
-from nasbook.drawing.describe import Kinds
-from nasbook.drawing.render import nested, render_all
-from nasbook.errors import NasbookError
-from nasbook.spaces.names import state_name
+from nasbook.drawing import scrubber_parts as parts_of
+from nasbook.drawing import style, svg
+from nasbook.drawing.scrubber_parts import Box, Column, Curve
+from nasbook.drawing.story import Story, pretty, sentence, when
+from nasbook.drawing.svg import Frame
+from nasbook.errors import NasbookError, one_of
 
 WIDTH = 900
-LEFT = 350
-HEAD = 62
-ROW = 13
-CURVE = 120
-GRID = "#E2E2E2"
-ABOVE, BELOW = (179, 88, 6), (84, 39, 136)
+TITLE = 24
+LEGEND = 42
+CURVES = 132
+COLOURS = (("#0072B2", ""), ("#D55E00", "6 3"))
+SIGNS = (
+    "dot: the derived cell keeps it; ring and +: new since the snapshot before; \u00d7 and \u2212: gone since then; "
+    "an arrow runs from an edge's input to its node"
+)
 
 
-@dataclass(frozen=True)
-class Story:
-    """What the frames of one search share.
+def kinds(stories: Sequence[Story]) -> list[str]:
+    """The kinds of cell that any of the stories searches, the first story's first."""
+    return list(dict.fromkeys(kind for story in stories for kind in story.kinds))
 
-    ``chance`` (snapshots, kinds, edges, operations) probabilities; ``entropy`` (snapshots, kinds) mean nats
-    per edge; ``skips`` (snapshots, kinds) skip_connects in the cell derived then; ``drawn`` its SVG by
-    (snapshot, kind); ``chosen`` the (edge, operation) pairs that it keeps.
+
+def edges(stories: Sequence[Story]) -> list[str]:
+    """The edges of the largest cell, node by node."""
+    return list(max((story.edges for story in stories), key=len))
+
+
+def span(stories: Sequence[Story]) -> tuple[int, int]:
+    """The first and the last epoch of all. Raises NasbookError unless there are one or two stories."""
+    if not 1 <= len(stories) <= 2:
+        raise NasbookError(f"the scrubber shows one search or two side by side: it got {len(stories)}")
+    return min(story.steps[0] for story in stories), max(story.steps[-1] for story in stories)
+
+
+def telling_edge(stories: Sequence[Story]) -> str:
+    """The edge whose largest probability is the largest at the end of the first story."""
+    story = stories[0]
+    # (kinds, edges, operations) -> (edges,) of the first kind
+    return story.edges[int(story.chance[-1, 0].max(axis=-1).argmax())]
+
+
+def height(stories: Sequence[Story]) -> float:
+    """Height of every frame, in pixels: always the same, so that nothing below it jumps."""
+    return _top_of_areas(stories) + _area(stories) + (CURVES if len(stories) > 1 else 0)
+
+
+def render(stories: Sequence[Story], epoch: int, kind: str, edge: str) -> Frame:
+    """The frame of ``epoch``: heat map and derived cell of ``kind``, the area of ``edge``, entropy and skips.
+
+    ``stories``: one search, or two that share epochs, colours and axes; where one ended earlier its last snapshot
+    stays. Raises NasbookError for an epoch, kind or edge that none of them has.
     """
-
-    steps: tuple[int, ...]
-    kinds: tuple[str, ...]
-    operations: tuple[str, ...]
-    chance: np.ndarray
-    entropy: np.ndarray
-    skips: np.ndarray
-    drawn: Mapping[tuple[int, str], str]
-    chosen: Mapping[tuple[int, str], frozenset[tuple[int, int]]]
-
-    @property
-    def band(self) -> int:
-        """Height of one cell kind's part of a frame, in pixels."""
-        return HEAD + ROW * self.chance.shape[2] + 14
-
-    @property
-    def height(self) -> int:
-        """Height of a frame, in pixels: the same for each, so that nothing below it jumps."""
-        return 30 + self.band * len(self.kinds) + CURVE
+    _check(stories, epoch, kind, edge)
+    parts = [
+        *_bands(stories, epoch, kind, edge, 0, told=True),
+        *_below(stories, epoch, kind, edge, _top_of_areas(stories)),
+    ]
+    said = ". ".join(sentence(story, epoch, kind, edge) for story in stories)
+    return Frame(svg.page(WIDTH, height(stories), said, parts), said)
 
 
-def prepare(
-    alphas: np.ndarray,
-    steps: Sequence[int],
-    kinds: Sequence[str],
-    operations: Sequence[str],
-    genotype_at: Sequence[Kinds] | Callable[[np.ndarray], Kinds],
-) -> Story:
-    """Compute what every frame needs.
+def still(stories: Sequence[Story], kind: str, edge: str, most: int = 90_000) -> Frame:
+    """What remains without a kernel: cells at the start, in the middle and at the end above the whole curves.
 
-    ``alphas`` (snapshots, cell kinds, edges, operations). ``genotype_at``: the cells derived at each
-    snapshot, or a function that derives them from its alphas (kinds, edges, operations). Raises
-    NasbookError if the shapes do not agree or no Graphviz works.
+    Of more than ``most`` letters, the middle is left out, then the start. Raises NasbookError as ``render`` does.
     """
-    describe.check_alphas(alphas, steps, kinds, operations)
-    found = [genotype_at(one) for one in alphas] if callable(genotype_at) else list(genotype_at)
-    if len(found) != len(steps):
-        raise NasbookError(f"there are {len(steps)} snapshots and {len(found)} derived genotypes: give one for each")
-    names = {(index, kind): _source(found, index, kind) for index in range(len(steps)) for kind in kinds}
-    sources = sorted(set(names.values()))
-    pictures = dict(zip(sources, (raw.decode("utf-8") for raw in render_all(sources, "svg"))))
-    ends = describe.edge_ends(np.shape(alphas)[2]) or []
-    return Story(
-        steps=tuple(steps),
-        kinds=tuple(kinds),
-        operations=tuple(operations),
-        chance=describe.probabilities(alphas),
-        # (snapshots, kinds, edges) -> (snapshots, kinds)
-        entropy=describe.entropy(alphas).mean(axis=-1),
-        skips=np.array([[_skips(one[kind][0]) for kind in kinds] for one in found]),
-        drawn={key: pictures[source] for key, source in names.items()},
-        chosen={(index, kind): _chosen(found[index][kind][0], ends, operations) for index, kind in names},
-    )
+    first, last = span(stories)
+    _check(stories, last, kind, edge)
+    shown = sorted({first, (first + last) // 2, last})
+    while len((frame := _strip(stories, shown, kind, edge)).svg) > most and len(shown) > 1:
+        shown.pop(len(shown) - 2)
+    return frame
 
 
-def render(story: Story, index: int) -> str:
-    """Frame ``index`` of ``story`` as SVG text of fixed size. Raises NasbookError if there is none."""
-    if not 0 <= index < len(story.steps):
-        raise NasbookError(f"there is no snapshot {index}: valid are 0 to {len(story.steps) - 1}")
-    parts = [
-        svg.text(8, 19, f"epoch {story.steps[index]} of {story.steps[-1]}", 15),
-        svg.text(LEFT + 12, 19, "the cell derived now (yellow: new since the snapshot before)"),
-    ]
-    for row, kind in enumerate(story.kinds):
-        top = 30 + row * story.band
-        parts += _heat(story, index, row, top)
-        parts.append(nested(story.drawn[index, kind], LEFT + 8, top, WIDTH - LEFT - 16, story.band - 6))
-    top = 30 + story.band * len(story.kinds)
-    parts += _curve(story, index, story.entropy, "entropy (nats per edge)", 8, top, ".3f")
-    parts += _curve(story, index, story.skips, "skips in the cell", WIDTH // 2 + 8, top, ".0f")
-    return svg.page(WIDTH, story.height, sentence(story, index), parts)
+def _strip(stories: Sequence[Story], epochs: Sequence[int], kind: str, edge: str) -> Frame:
+    band = _top_of_areas(stories) - LEGEND
+    parts = []
+    for place, epoch in enumerate(epochs):
+        parts += _bands(stories, epoch, kind, edge, place * band, told=False)
+    parts += _below(stories, epochs[-1], kind, edge, len(epochs) * band + LEGEND)
+    said = ". ".join(sentence(story, epoch, kind, edge) for epoch in epochs for story in stories)
+    return Frame(svg.page(WIDTH, height(stories) + (len(epochs) - 1) * band, said, parts), said)
 
 
-def sentence(story: Story, index: int) -> str:
-    """What frame ``index`` says: entropy and skips of each cell kind."""
-    parts = [
-        f"{kind} cell: entropy {story.entropy[index, row]:.3f} nats per edge, largest probability "
-        f"{story.chance[index, row].max():.3f}, {story.skips[index, row]} skips in its derived cell"
-        for row, kind in enumerate(story.kinds)
-    ]
-    return f"epoch {story.steps[index]}: {'; '.join(parts)}"
+def _check(stories: Sequence[Story], epoch: int, kind: str, edge: str) -> None:
+    first, last = span(stories)
+    if not first <= epoch <= last:
+        raise NasbookError(f"there is no epoch {epoch}: valid are {first} to {last}")
+    one_of(kind, kinds(stories), "cell kind")
+    one_of(edge, edges(stories), "edge")
 
 
-def _source(found: Sequence[Kinds], index: int, kind: str) -> str:
-    before, now = _triples(found[max(index - 1, 0)][kind][0]), _triples(found[index][kind][0])
-    return cells.cell_graph(*found[index][kind], name=kind, changed=now - before).source
+def _columns(stories: Sequence[Story]) -> list[Column]:
+    if len(stories) == 1:
+        return [Column.of(stories[0], 8, WIDTH - 16)]
+    return [Column.of(story, left, WIDTH / 2 - 18) for story, left in zip(stories, (8, WIDTH / 2 + 10))]
 
 
-def _triples(nodes: describe.Nodes) -> set[tuple[int, str, int]]:
-    return {(index, operation, source) for index, node in enumerate(nodes) for operation, source in node}
+def _top_of_areas(stories: Sequence[Story]) -> float:
+    bands = (column.band(story) for column, story in zip(_columns(stories), stories))
+    return TITLE + max(bands) + LEGEND
 
 
-def _skips(nodes: describe.Nodes) -> int:
-    return sum(operation == "skip_connect" for node in nodes for operation, _ in node)
+def _area(stories: Sequence[Story]) -> float:
+    return 52 + max(110, 14 * max(len(story.operations) for story in stories))
 
 
-def _chosen(
-    nodes: describe.Nodes, ends: list[tuple[int, int]], operations: Sequence[str]
-) -> frozenset[tuple[int, int]]:
-    places = {end: place for place, end in enumerate(ends)}
-    return frozenset(
-        (places[index, source], list(operations).index(operation))
-        for index, operation, source in _triples(nodes)
-        if (index, source) in places and operation in operations
-    )
-
-
-def _heat(story: Story, index: int, row: int, top: int) -> list[str]:
-    """Rows are edges, columns operations, one scale for all snapshots; dots mark what the cell keeps."""
-    kind, chance = story.kinds[row], story.chance[index, row]
-    uniform = 1 / len(story.operations)
-    reach = max(float(np.abs(story.chance - uniform).max()), 1e-3)
-    left, first, wide = 70, top + HEAD, (LEFT - 110) / len(story.operations)
-    parts = [svg.text(8, top + 14, f"{kind}: softmax(alpha); white {uniform:.3f}; dot: kept")]
-    for column, operation in enumerate(story.operations):
-        look = style.look(operation)
-        parts.append(svg.text(left + (column + 0.45) * wide, first - 5, look.label, 11, ink=look.ink, turn=-42))
-    for edge, name in enumerate(describe.edge_names(chance.shape[0])):
-        y = first + edge * ROW
-        parts.append(svg.text(left - 5, y + ROW - 3, _pretty(name), 10.5, "end"))
-        for column, operation in enumerate(story.operations):
-            value, x = chance[edge, column], left + column * wide
-            said = f"{operation} on {name}: {value:.3f}"
-            parts.append(svg.rect(x, y, wide, ROW, _colour((value - uniform) / reach), said, stroke=GRID, width=0.5))
-            if (edge, column) in story.chosen[index, kind]:
-                parts.append(svg.circle(x + wide / 2, y + ROW / 2, 2.6))
+def _bands(stories: Sequence[Story], epoch: int, kind: str, edge: str, top: float, told: bool) -> list[str]:
+    """Heat maps and derived cells from ``top`` on, and what their signs mean."""
+    parts, reach = [], _reach(stories)
+    for story, column in zip(stories, _columns(stories)):
+        who = f"{story.name}: " * bool(story.name)
+        parts.append(svg.text(column.left, top + 17, f"{who}{kind} cell, {when(story, epoch)}", 14))
+        if kind in story.kinds:
+            parts += parts_of.heat(story, column, epoch, kind, edge, top + TITLE, reach, told)
+            parts += parts_of.cell(story, column, epoch, kind, top + TITLE)
+        else:
+            parts.append(svg.text(column.left, top + 60, f"its {kind} cell is fixed, not searched"))
     return parts
 
 
-def _curve(story: Story, index: int, values: np.ndarray, title: str, left: int, top: int, form: str) -> list[str]:
-    """Small curves over all snapshots with a cursor at this one; ``values`` (snapshots, kinds)."""
-    right, upper, lower = left + WIDTH // 2 - 40, top + 34, top + CURVE - 14
-    low, high = float(values.min()), float(values.max())
-    xs = np.interp(story.steps, (story.steps[0], max(story.steps[-1], story.steps[0] + 1)), (left + 44, right))
-    now = ", ".join(f"{kind} {format(values[index, row], form)}" for row, kind in enumerate(story.kinds))
-    parts = [svg.text(left, top + 16, f"{title}: {now}")]
-    for y, value in ((upper, high), (lower, low)):
-        parts.append(svg.line(left + 44, y, right, y, GRID, width=1))
-        parts.append(svg.text(left + 38, y + 4, format(value, form), 10.5, "end"))
-    for row, kind in enumerate(story.kinds):
-        colour, dash, _ = style.KINDS.get(kind, (style.INK, "-", "o"))
-        ys = upper + (high - values[:, row]) / max(high - low, 1e-9) * (lower - upper)
-        parts.append(svg.polyline(zip(xs, ys), colour, width=2, dash="6 3" if dash == "--" else ""))
-        parts.append(svg.circle(xs[index], ys[index], 4, colour))
-    return [*parts, svg.line(xs[index], upper - 6, xs[index], lower + 6, style.QUIET)]
+def _reach(stories: Sequence[Story]) -> float:
+    """The probability that has the fullest colour, as a distance from uniform: one scale for all frames."""
+    return max(1e-3, *(story.farthest for story in stories))
 
 
-def _colour(share: float) -> str:
-    """White at 0, orange towards 1, violet towards -1, as in the heat maps over time."""
-    end = ABOVE if share > 0 else BELOW
-    return "#" + "".join(f"{round(255 + (channel - 255) * min(abs(share), 1)):02X}" for channel in end)
+def _below(stories: Sequence[Story], epoch: int, kind: str, edge: str, top: float) -> list[str]:
+    """The areas of one edge, and the curves: beside it for one search, below for two."""
+    limits, tall = span(stories), _area(stories)
+    colours = f"white is uniform, orange more, violet less, full colour {_reach(stories):.3f} away"
+    parts = [
+        svg.text(8, top - 28, f"colour: softmax(alpha), {colours}; frame: the edge drawn below", 11),
+        svg.text(8, top - 12, SIGNS, 11),
+    ]
+    for story, column in zip(stories, _columns(stories)):
+        box = Box(column.left + 18, column.left + 300, top + 28, top + tall - 24)
+        parts.append(svg.text(column.left, top + 14, f"softmax(alpha) on {pretty(edge)}, {kind} cell"))
+        if kind in story.kinds:
+            parts += parts_of.area(story, column, epoch, kind, edge, box, limits)
+    alone = len(stories) == 1
+    upper, deep = (top, tall) if alone else (top + tall, CURVES)
+    for place, (title, values, least, form) in enumerate(
+        (("entropy (nats per edge)", "entropy", 0.02, ".3f"), ("skips in the derived cell", "skips", 1, ".0f"))
+    ):
+        left = (450 + place * 224) if alone else 8 + place * (WIDTH / 2 + 2)
+        found = _found(stories, kind, values)
+        box = Box(left + 40, left + (208 if alone else 420), upper + 46, upper + deep - 24)
+        parts.append(svg.text(left, upper + 14, title))
+        parts += parts_of.key(found, epoch, left, upper + 32, 108 if alone else 210, form)
+        parts += parts_of.curves(found, box, epoch, limits, least, form)
+    return parts
 
 
-def _pretty(edge: str) -> str:
-    for plain, written in zip((state_name(0), state_name(1)), cells.INPUTS):
-        edge = edge.replace(plain, written)
-    return edge.replace("<-", "\u2190")
+def _found(stories: Sequence[Story], kind: str, values: str) -> list[Curve]:
+    """Every kind of one search, or the chosen kind of each of two."""
+    if len(stories) == 1:
+        story = stories[0]
+        looks = [style.KINDS.get(name, (style.INK, "-", "o")) for name in story.kinds]
+        return [
+            Curve(name, colour, "6 3" if dash == "--" else "", story.steps, getattr(story, values)[:, row])
+            for row, (name, (colour, dash, _)) in enumerate(zip(story.kinds, looks))
+        ]
+    return [
+        Curve(story.name, *look, story.steps, getattr(story, values)[:, story.kinds.index(kind)])
+        for story, look in zip(stories, COLOURS)
+        if kind in story.kinds
+    ]

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import NamedTuple
 
 import ipywidgets
+
+from nasbook.drawing.svg import Frame
 
 CAPTION = 70
 """Pixels below a frame for its sentence, three lines, so that nothing below the widget jumps."""
 
 LINES = "margin:6px 0;line-height:19px"
-
-
-class Frame(NamedTuple):
-    """One state of an explanation: ``svg`` text and the ``sentence`` that says what it shows."""
-
-    svg: str
-    sentence: str
 
 
 class Shell(ipywidgets.VBox):

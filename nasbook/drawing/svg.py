@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 from math import hypot
+from typing import NamedTuple
 
 from nasbook.drawing import style
+
+
+class Frame(NamedTuple):
+    """One state of an explanation: ``svg`` text and the ``sentence`` that says what it shows."""
+
+    svg: str
+    sentence: str
 
 
 def page(width: float, height: float, sentence: str, parts: Iterable[str]) -> str:

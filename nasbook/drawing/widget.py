@@ -1,46 +1,62 @@
-"""The scrubber as a widget: a slider and a play button over the frames of scrubber.py."""
+"""The scrubber as a widget: an epoch slider with a play button, the kind of cell, the edge, and their frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import ipywidgets
-import numpy as np
 
 from nasbook.drawing import scrubber, shell
-from nasbook.drawing.describe import Kinds
+from nasbook.drawing.story import Story
+
+WORDS = 44
+"""Pixels that a run's sentence takes beyond the place that a shell has for one."""
+
+STORY = 70
+"""Pixels that the sentence of a further run takes."""
+
+SHOW = 12_000
+"""Milliseconds that a long search plays; a short one takes ``FRAME`` an epoch."""
+
+FRAME = 400
 
 
 class Scrubber(shell.Shell):
-    """A search to move through; ``.slider``, ``.play``, ``.frame`` and ``.errors`` are its parts.
+    """One search to move through, or two; ``.slider``, ``.play``, ``.menus``, ``.frame`` and ``.errors`` are its parts.
 
-    Without a kernel its last frame remains, wherever the slider stands.
+    A menu of one choice is not shown. Without a kernel start, middle and end remain, wherever the slider stands.
     """
 
-    def __init__(self, story: scrubber.Story):
-        last = len(story.steps) - 1
-        self.story = story
-        self.slider = shell.steps("snapshot", last, 0, last)
-        self.slider.layout.width = "520px"
-        self.play = ipywidgets.Play(min=0, max=last, value=last, interval=400, description="play the search")
+    def __init__(self, *stories: Story):
+        first, last = scrubber.span(stories)
+        kinds = scrubber.kinds(stories)
+        self.stories = stories
+        self.slider = shell.steps("epoch", last, first, last)
+        self.slider.layout.width = "330px"
+        pace = max(60, min(FRAME, SHOW // (last - first + 1)))
+        self.play = ipywidgets.Play(min=first, max=last, value=last, interval=pace, description="play the search")
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
+        self.menus = {
+            "kind": shell.choice("cell", kinds),
+            "edge": shell.choice("edge", scrubber.edges(stories), scrubber.telling_edge(stories)),
+        }
+        for menu in self.menus.values():
+            menu.layout.width = "190px"
+        shown = {name: menu for name, menu in self.menus.items() if len(menu.options) > 1}
 
-        def render(index: int) -> shell.Frame:
-            return shell.Frame(scrubber.render(story, index), scrubber.sentence(story, index))
+        def render(epoch: int, kind: str = kinds[0], edge: str = self.menus["edge"].value) -> shell.Frame:
+            return scrubber.render(stories, epoch, kind, edge)
 
-        super().__init__(render, {"index": self.slider}, story.height, extra=(self.play,))
+        room = scrubber.height(stories) + WORDS + STORY * (len(stories) - 1)
+        super().__init__(render, {"epoch": self.slider, **shown}, room, extra=(self.play,))
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        end = self.render(len(self.story.steps) - 1)
-        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": end.svg, "text/plain": end.sentence}
+        left = scrubber.still(self.stories, self.menus["kind"].value, self.menus["edge"].value)
+        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left.svg, "text/plain": left.sentence}
 
 
-def explore(
-    alphas: np.ndarray,
-    steps: Sequence[int],
-    kinds: Sequence[str],
-    operations: Sequence[str],
-    genotype_at: Sequence[Kinds] | Callable[[np.ndarray], Kinds],
-) -> Scrubber:
-    """The scrubber over the snapshots of a search; arguments and errors as in ``scrubber.prepare``."""
-    return Scrubber(scrubber.prepare(alphas, steps, kinds, operations, genotype_at))
+def explore(*stories: Story) -> Scrubber:
+    """The scrubber over one search, or over two side by side, each made by ``story.prepare``.
+
+    Two searches may differ in method, length, nodes and operations: they share epochs, colours and axes.
+    Raises NasbookError for more than two.
+    """
+    return Scrubber(*stories)

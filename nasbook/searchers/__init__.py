@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
     from nasbook.runs import Run
 
-METHODS = {name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "rsws")}
+METHODS = {
+    name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws")
+}
 """Method name to the module that holds it."""
 
 SHARING = {"enas": "nasbook.searchers.enas"}
@@ -31,14 +33,16 @@ def search(
     profile: str = "smoke",
     seed: int = 0,
     out: str | Path | None = None,
+    figures: bool = True,
     **overrides: Any,
 ) -> Run:
     """Search an architecture and return the run.
 
     ``profile`` "smoke" (about a minute on two CPU cores with images of 16 pixels), "lesson" or "paper" (the
     published protocol); ``overrides`` replace single settings of the method's Config. ``out`` is the run folder
-    (default: that of :func:`nasbook.run_folder`): an unfinished run there is continued, a finished one loaded. The
-    test part of ``data`` is not touched.
+    (default: that of :func:`nasbook.run_folder`): an unfinished run there is continued, a finished one loaded.
+    ``figures=False`` draws no pictures into it: they take longer than a very short search. The test part of ``data`` is
+    not touched.
 
     Raises NasbookError for anything misspelt, ill-typed or impossible, and for a folder that holds a run of another
     config.
@@ -59,7 +63,7 @@ def search(
         return sharing.run_search(config, data, profile, folder)
     from nasbook.training.search import run_search
 
-    return run_search(module, method, config, data, profile, folder)
+    return run_search(module, method, config, data, profile, folder, figures=figures)
 
 
 def __getattr__(name: str):

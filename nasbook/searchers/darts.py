@@ -18,6 +18,7 @@ from nasbook import relaxations
 from nasbook.searchers.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
+from nasbook.training.profiles import LESSON, SMOKE
 from nasbook.training.search import correct, descend_alphas, descend_weights, move_alphas
 from nasbook.training.state import Search, SearchConfig, Splits
 from nasbook.training.unrolled import architecture_gradient
@@ -36,29 +37,16 @@ class Config(SearchConfig):
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "epochs": 4,
-        "batch_size": 32,
-        "channels": 4,
-        "cells": 3,
-        "nodes": 2,
-        "padding": 2,
-        "split": (0.4, 0.4, 0.2),
-        "weight_lr": 0.05,
-        "alpha_lr": 0.03,
-        "threads": 1,
-        "unrolling": "first-order",
-    },
-    "lesson": {"epochs": 20, "channels": 8, "cells": 5, "alpha_lr": 0.003, "unrolling": "first-order"},
+    "smoke": {**SMOKE, "epochs": 4, "unrolling": "first-order"},
+    "lesson": {**LESSON, "unrolling": "first-order"},
     "paper": {},
 }
-"""What differs from the published protocol. Made for images of 16 pixels at smoke; a step runs all operations, so the
-net is smaller there, and the order of the gradient is the first."""
+"""What differs from the published protocol."""
 
 
-def temperature(config: Config, epoch: int) -> float:
+def temperature(config: Config, epoch: int) -> None:
     """There is none: the blend is softmax(alpha) throughout."""
-    return 1.0
+    return None
 
 
 def paths(search: Search) -> dict[str, Tensor]:
@@ -83,38 +71,51 @@ def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[T
     with frozen_statistics(search.norms):
         if search.config.unrolling == "first-order":
             return descend_alphas(search, search.forward(images, paths(search)), labels)
-        return _second_order_step(search, images, labels)
+        gradients, said = unrolled_gradient(search, search.batches["weights"], (images, labels))
+        move_alphas(search, gradients)
+        return said
 
 
-def _second_order_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def unrolled_gradient(
+    search: Search, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], **how: Any
+) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
+    """The gradient of the alphas, one (E, O) for each kind of cell, through the step that the weights would take next.
+
+    ``train``, ``valid``: images (B, 3, H, W), of the net's precision, and labels (B,). ``how`` replaces settings of
+    :func:`architecture_gradient`, such as its method. Also returns the loss on ``valid`` and the number correct,
+    detached. The caller freezes BatchNorm's statistics.
+    """
     config, optimizer = search.config, search.weight_optimizer
     names, weights = zip(*search.net.named_parameters())
-    said = {}
+    buffers = [optimizer.state.get(weight, {}).get("momentum_buffer") for weight in weights]
+    precision, said = train[0].dtype, {}
 
     def loss_on(part: str, images: Tensor, labels: Tensor):
         def loss(weights: list[Tensor], alphas: list[Tensor]) -> Tensor:
             blend = {kind: relaxations.softmax(alpha)[0] for kind, alpha in zip(search.alphas, alphas)}
             logits = search.forward(images, blend, weights=dict(zip(names, weights)))
-            value = F.cross_entropy(logits.float(), labels)
+            value = F.cross_entropy(logits.to(precision), labels)
             said[part] = value.detach(), correct(logits, labels)
             return value
 
         return loss
 
+    settings = {
+        "xi": optimizer.param_groups[0]["lr"],
+        "momentum": config.momentum,
+        "velocity": [None if buffer is None else buffer.to(precision) for buffer in buffers],
+        "weight_decay": config.weight_decay,
+        "method": config.unrolling,
+        "radius": config.radius,
+    }
     gradients = architecture_gradient(
-        loss_on("weights", *search.batches["weights"]),
-        loss_on("alphas", images, labels),
+        loss_on("weights", *train),
+        loss_on("alphas", *valid),
         weights,
-        list(search.alphas.values()),
-        xi=optimizer.param_groups[0]["lr"],
-        momentum=config.momentum,
-        velocity=[optimizer.state.get(weight, {}).get("momentum_buffer") for weight in weights],
-        weight_decay=config.weight_decay,
-        method=config.unrolling,
-        radius=config.radius,
+        [alpha.to(precision) for alpha in search.alphas.values()],
+        **settings | how,
     )
-    move_alphas(search, gradients)
-    return said["alphas"]
+    return gradients, said["alphas"]
 
 
 def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:

@@ -20,6 +20,7 @@ from nasbook import relaxations
 from nasbook.searchers.derivation import probable_code_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
+from nasbook.training.profiles import LESSON, SMOKE
 from nasbook.training.search import correct, descend_weights, move_alphas
 from nasbook.training.state import Search, SearchConfig, Splits
 
@@ -54,23 +55,11 @@ class Config(SearchConfig):
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "epochs": 6,
-        "batch_size": 32,
-        "channels": 4,
-        "cells": 3,
-        "nodes": 2,
-        "padding": 2,
-        "split": (0.4, 0.4, 0.2),
-        "weight_lr": 0.05,
-        "alpha_lr": 0.03,
-        "threads": 1,
-        "draws": 4,
-    },
-    "lesson": {"epochs": 20, "channels": 8, "cells": 5, "alpha_lr": 0.003},
+    "smoke": {**SMOKE, "draws": 4},
+    "lesson": LESSON,
     "paper": {},
 }
-"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+"""What differs from the published protocol."""
 
 
 def temperature(config: Config, epoch: int) -> float:

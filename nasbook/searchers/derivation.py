@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from nasbook.errors import NasbookError
+from nasbook.errors import NasbookError, one_of
 from nasbook.relaxations import code_probability
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node, cell_edges, state_name
@@ -42,8 +42,20 @@ def darts_rule(
     their probabilities. Nodes and inputs are named as in pictures: 0, 1, ... and c_{k-2}, c_{k-1}.
     Raises NasbookError if there is no operation but ``none``, or a NaN.
     """
+    return strongest_rule(_softmax(alphas), operations, nodes)
+
+
+def strongest_rule(
+    strengths: Mapping[str, np.ndarray], operations: Sequence[str], nodes: int
+) -> tuple[Genotype, pd.DataFrame]:
+    """:func:`darts_rule` with ``strengths``, cell kind to (E, O), in place of the probabilities.
+
+    PC-DARTS (Xu et al., 2020, arXiv 1907.05737, section 3.3) takes the edge's weight times the probability.
+    Raises NasbookError as :func:`darts_rule` does.
+    """
     allowed = _allowed(operations)
-    return _by_kind(_softmax(alphas), lambda p: _cell(p, operations, allowed, nodes))
+    laws = {kind: _numbers(kind, law) for kind, law in strengths.items()}
+    return _by_kind(laws, lambda p: _cell(p, operations, allowed, nodes))
 
 
 def every_edge_rule(
@@ -79,10 +91,12 @@ def probable_code_rule(
     keeps its most probable operation. A code is the top-i set for some i, since a set grows more probable with
     its members; ties go to the smaller i and the lower index.
 
-    Returns the genotype, and one row for each code with the probabilities of the two best sizes.
-    Raises NasbookError as :func:`darts_rule` does.
+    Returns the genotype, and one row for each code: what it holds, how the second most probable differs, and the
+    margin between their probabilities.
+    Raises NasbookError as :func:`darts_rule` does, for another ``per``, and for laws that do not sum to 1.
     """
     _allowed(operations)
+    one_of(per, ("node", "edge"), "per")
 
     def cell(p: np.ndarray) -> tuple[tuple[Node, ...], list[list]]:
         found, rows = [], []
@@ -92,26 +106,51 @@ def probable_code_rule(
             kept = []
             for group in groups:
                 pairs, chances = _outcomes(group, operations)
-                size, best, second, other = most_probable_size(chances, draws)
-                kept += [pairs[i] for i in np.argsort(-chances, kind="stable")[:size] if pairs[i] is not None]
+                best, chance, second, other = most_probable_code(chances, draws)
+                kept += [pairs[i] for i in best if pairs[i] is not None]
                 where = "node" if per == "node" else f"edge from {state_name(group[0][0])}"
-                rows.append([node - 2, f"code of the {where}", f"{size}", best, f"{second}", other, best - other])
+                if second:
+                    chosen, runner_up = _names(pairs, best), _difference(pairs, best, second)
+                    rows.append([node - 2, f"code of the {where}", chosen, chance, runner_up, other, chance - other])
             found.append(tuple(kept) or (_likeliest(incoming, operations),))
         return tuple(found), rows
 
     return _by_kind({kind: _numbers(kind, law) for kind, law in laws.items()}, cell)
 
 
-def most_probable_size(p: np.ndarray, draws: int) -> tuple[int, float, int, float]:
-    """The size of the most probable code of ``draws`` draws from ``p`` (O,), and the next best.
+Code = tuple[int, ...]
 
-    Returns (size, probability, next size, its probability); the next is (0, 0.0) where there is one size only.
+
+def most_probable_code(p: np.ndarray, draws: int) -> tuple[Code, float, Code, float]:
+    """The most probable code of ``draws`` draws from ``p`` (O,), its probability, and the same of the second.
+
+    Codes list outcomes, the likeliest first. The best code of a size holds the likeliest outcomes, since a set grows
+    more probable with its members; for the same reason the second of that size differs in the last of them alone.
+    Ties go to the smaller code and the lower index. Where one code alone can be drawn the second is () with 0.0.
+    Raises NasbookError as :func:`nasbook.relaxations.code_probability` does.
     """
     order = np.argsort(-p, kind="stable").tolist()
-    found = [code_probability(p, order[:size], draws) for size in range(1, min(draws, len(p)) + 1)]
-    best = np.argsort([-chance for chance in found], kind="stable")
-    second = (int(best[1]) + 1, found[best[1]]) if len(best) > 1 else (0, 0.0)
-    return int(best[0]) + 1, found[best[0]], *second
+    tops = [tuple(order[:size]) for size in range(1, max(1, min(draws, len(p))) + 1)]
+    chances = {code: code_probability(p, code, draws) for code in tops}
+    best = max(chances, key=chances.get)
+    chance = chances.pop(best)
+    if len(best) < len(p):
+        swapped = (*best[:-1], order[len(best)])
+        chances[swapped] = code_probability(p, swapped, draws)
+    second = max(chances, key=chances.get, default=())
+    return best, chance, second, chances.get(second, 0.0)
+
+
+def _names(pairs: Sequence[tuple[str, int] | None], code: Sequence[int]) -> str:
+    return ", ".join("none" if pairs[i] is None else f"{pairs[i][0]} from {state_name(pairs[i][1])}" for i in code)
+
+
+def _difference(pairs: Sequence[tuple[str, int] | None], best: Code, second: Code) -> str:
+    """What turns the best code into the second."""
+    gone, new = ([i for i in one if i not in other] for one, other in ((best, second), (second, best)))
+    if gone and new:
+        return f"{_names(pairs, new)} for {_names(pairs, gone)}"
+    return f"without {_names(pairs, gone)}" if gone else f"with {_names(pairs, new)}"
 
 
 def _outcomes(

@@ -7,7 +7,7 @@ output while searching, and the blend of all operations is a teacher that gets n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
@@ -22,6 +22,7 @@ from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_block
 from nasbook.training.numerics import frozen_statistics
+from nasbook.training.profiles import LESSON, SMOKE
 from nasbook.training.search import correct, move_alphas, move_weights
 from nasbook.training.state import Search, SearchConfig
 
@@ -58,22 +59,11 @@ class Config(SearchConfig):
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "epochs": 6,
-        "batch_size": 32,
-        "channels": 4,
-        "cells": 3,
-        "nodes": 2,
-        "padding": 2,
-        "split": (0.4, 0.4, 0.2),
-        "weight_lr": 0.05,
-        "alpha_lr": 0.03,
-        "threads": 1,
-    },
-    "lesson": {"epochs": 20, "batch_size": 64, "channels": 8, "cells": 5, "alpha_lr": 0.003},
+    "smoke": SMOKE,
+    "lesson": LESSON,
     "paper": {},
 }
-"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+"""What differs from the published protocol."""
 
 
 def temperature(config: Config, epoch: int) -> float:
@@ -102,12 +92,9 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
     """
     drawn = {kind: path.detach() for kind, path in subgraphs(search).items()}
     search.weight_optimizer.zero_grad(set_to_none=not search.config.legacy_zero_grad)
-    said = []
-    for loss, one in losses(search, drawn, images, labels):
-        loss.backward()
-        said.append(one)
+    said = back_propagate(search, drawn, images, labels)
     move_weights(search)
-    return mean_of(said)
+    return said
 
 
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,34 +104,53 @@ def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[T
     """
     drawn = subgraphs(search)
     leaves = {kind: path.detach().requires_grad_() for kind, path in drawn.items()}
-    total = {kind: torch.zeros_like(leaf) for kind, leaf in leaves.items()}
-    said = []
     with frozen_statistics(search.norms):
-        for loss, one in losses(search, leaves, images, labels):
-            found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
-            for kind, gradient in zip(total, found):
-                total[kind] += gradient
-            said.append(one)
-    alphas = list(search.alphas.values())
-    move_alphas(search, torch.autograd.grad(list(drawn.values()), alphas, list(total.values())))
-    return mean_of(said)
+        said = back_propagate(search, leaves, images, labels, inputs=list(leaves.values()))
+    # A cell that drew only `none` cuts off what lies before it; cut-off paths have gradient zero.
+    gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
+    move_alphas(search, torch.autograd.grad(list(drawn.values()), list(search.alphas.values()), gradients))
+    return said
 
 
-def losses(
-    search: Search, drawn: Mapping[str, Tensor], images: Tensor, labels: Tensor
-) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
-    """For each sub-graph of ``drawn``, kind to (K, E, O): the loss to follow, and (cross-entropy, number correct).
+def back_propagate(
+    search: Search,
+    drawn: Mapping[str, Tensor],
+    images: Tensor,
+    labels: Tensor,
+    inputs: Sequence[Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Add the gradients of all sub-graphs of ``drawn``, kind to (K, E, O), in turn, to ``inputs``, else the weights.
 
-    Lazily: the graph of one is gone when the next is made.
+    Returns the means over the sub-graphs of the cross-entropy and of the number correct.
     """
-    strength = guidance_weight(search)
-    soft = teacher(search, images) if strength else None
+    soft = teacher(search, images) if guidance_weight(search) else None
+    found, right = [], []
     for k in range(search.config.subgraphs):
         path = {kind: one[k] for kind, one in drawn.items()}  # (K, E, O) -> (E, O)
-        scores = search.forward(images, path, disturb=dropped_skips(search))
-        loss = F.cross_entropy(scores.float(), labels)
-        said = loss.detach(), correct(scores, labels)
-        yield (loss if soft is None else loss + strength * guidance(scores, soft)), said
+        loss, hits = back_propagate_one(search, path, images, labels, soft, inputs)
+        found.append(loss)
+        right.append(hits)
+    return torch.stack(found).mean(), torch.stack(right).float().mean()  # (K,) -> () each
+
+
+def back_propagate_one(
+    search: Search,
+    path: Mapping[str, Tensor],
+    images: Tensor,
+    labels: Tensor,
+    soft: Tensor | None,
+    inputs: Sequence[Tensor] | None,
+) -> tuple[Tensor, Tensor]:
+    """The same for one sub-graph, kind to (E, O), with the teacher's ``soft`` labels (B, classes).
+
+    A function of its own, so that its graph is gone when the next is made: a backward pass into the paths alone frees
+    the tensors on its way and no others.
+    """
+    scores = search.forward(images, path, disturb=dropped_skips(search))
+    loss = F.cross_entropy(scores.float(), labels)
+    guided = loss if soft is None else loss + guidance_weight(search) * guidance(scores, soft)
+    guided.backward(inputs=inputs)
+    return loss.detach(), correct(scores, labels)
 
 
 def teacher(search: Search, images: Tensor) -> Tensor:
@@ -186,12 +192,6 @@ def dropped_skips(search: Search) -> Disturbance | None:
         return drop_block(y, ratio, search.config.drop_block, search.noise)
 
     return disturb
-
-
-def mean_of(said: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """The mean of (loss, number correct) over the sub-graphs."""
-    found, right = zip(*said)
-    return torch.stack(found).mean(), torch.stack(right).float().mean()  # (K,) -> () each
 
 
 def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:

@@ -18,6 +18,7 @@ from nasbook.searchers.derivation import COLUMNS
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import cell_edges
 from nasbook.training.numerics import stream
+from nasbook.training.profiles import LESSON, SMOKE
 from nasbook.training.search import accuracy, descend_weights
 from nasbook.training.state import Search, SearchConfig, Splits
 
@@ -43,30 +44,16 @@ class Config(SearchConfig):
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "epochs": 8,
-        "batch_size": 32,
-        "channels": 4,
-        "cells": 3,
-        "nodes": 2,
-        "padding": 2,
-        "split": (0.4, 0.4, 0.2),
-        "weight_lr": 0.05,
-        "clip": 5.0,
-        "candidates": 20,
-        "candidate_images": 128,
-        "finalists": 3,
-        "threads": 1,
-    },
-    "lesson": {"epochs": 10, "channels": 8, "cells": 5, "clip": 5.0, "candidates": 100},
+    "smoke": {**SMOKE, "epochs": 8, "clip": 5.0, "candidates": 20, "candidate_images": 128, "finalists": 3},
+    "lesson": {**LESSON, "epochs": 6, "clip": 5.0, "candidates": 100},
     "paper": {},
 }
-"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+"""What differs from the published protocol."""
 
 
-def temperature(config: Config, epoch: int) -> float:
+def temperature(config: Config, epoch: int) -> None:
     """There is none: architectures are drawn uniformly."""
-    return 1.0
+    return None
 
 
 def paths(search: Search) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.cost import operation_costs
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_path
+from nasbook.training.profiles import LESSON, SMOKE
 from nasbook.training.search import correct, move_weights
 from nasbook.training.state import Search, SearchConfig, Splits
 
@@ -50,23 +51,11 @@ class Config(SearchConfig):
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "epochs": 4,
-        "batch_size": 32,
-        "channels": 4,
-        "cells": 3,
-        "nodes": 2,
-        "padding": 2,
-        "split": (0.4, 0.4, 0.2),
-        "weight_lr": 0.05,
-        "alpha_lr": 0.03,
-        "drop_path": 0.0,
-        "threads": 1,
-    },
-    "lesson": {"epochs": 10, "channels": 8, "cells": 5, "alpha_lr": 0.003},
+    "smoke": {**SMOKE, "epochs": 4, "drop_path": 0.0},
+    "lesson": {**LESSON, "epochs": 6},
     "paper": {},
 }
-"""What differs from the published protocol. Made for images of 16 pixels at smoke."""
+"""What differs from the published protocol."""
 
 
 def temperature(config: Config, epoch: int) -> float:

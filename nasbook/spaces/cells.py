@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nasbook.spaces.grouped import grouped_forward
 from nasbook.spaces.names import Node, cell_edges
 from nasbook.spaces.operations import FactorizedReduce, Zero, conv, drop_path, make_operation
+from nasbook.spaces.partial import States
 
 Disturbance = Callable[[str, Tensor], Tensor]
 """What befalls an operation's output while searching: its name and (B, C, H, W) to (B, C, H, W)."""
@@ -40,19 +41,30 @@ class SearchCell(nn.Module):
     """A cell that holds every candidate on every edge, and runs those with a weight that is not zero.
 
     ``grouped``: where all of them run, in training mode, they run as a few wide operations (:mod:`.grouped`), which
-    is quicker and equal up to rounding. It is an attribute too, and may change at any time.
+    is quicker and equal up to rounding. It is an attribute too, and may change at any time. ``channel_share`` K, which
+    divides the channels: operations see one channel in K (:mod:`.partial`).
     """
 
     def __init__(
-        self, channels: int, stride: int, operations: Sequence[str], nodes: int, *, grouped: bool = False
+        self,
+        channels: int,
+        stride: int,
+        operations: Sequence[str],
+        nodes: int,
+        *,
+        grouped: bool = False,
+        channel_share: int = 1,
     ) -> None:
         super().__init__()
         self.grouped = grouped
+        self.channel_share = channel_share
+        self.stride = stride
         self.operations = tuple(operations)
         self.ends = cell_edges(nodes)
         self.edges = nn.ModuleList(
             nn.ModuleList(
-                make_operation(name, channels, stride if source < 2 else 1, searching=True) for name in operations
+                make_operation(name, channels // channel_share, stride if source < 2 else 1, searching=True)
+                for name in operations
             )
             for _, source in self.ends
         )
@@ -72,17 +84,17 @@ class SearchCell(nn.Module):
         dense = all(len(ops) == len(self.edges[0]) for ops in active)
         if self.grouped and self.training and dense and disturb is None:
             return grouped_forward(self, far, near, weights)
-        states = [far, near]
+        states = States(far, near, weights, self.channel_share, self.stride)
         terms: list[Tensor] = []
         for edge, (node, source) in enumerate(self.ends):
             for op in active[edge]:
-                y = self.edges[edge][op](states[source])  # (B, C, H', W')
+                y = self.edges[edge][op](states.seen[source])  # (B, C, H', W'), or with C/K channels
                 y = y if disturb is None else disturb(self.operations[op], y)
                 terms.append(weights[edge, op] * y)  # (B, C, H', W')
             if source == node - 1:
-                states.append(sum(terms[1:], terms[0]) if terms else self.nothing(near))
+                states.receive(sum(terms[1:], terms[0]) if terms else self.nothing(states.seen[1]))
                 terms = []
-        return torch.cat(states[2:], dim=1)  # (B, nodes * C, H', W')
+        return torch.cat(states.nodes, dim=1)  # (B, nodes * C, H', W')
 
 
 class Cell(nn.Module):

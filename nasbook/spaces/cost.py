@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from nasbook.errors import NasbookError
-from nasbook.spaces.networks import AuxiliaryHead, CellSupernet
+from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import POOLS
+from nasbook.spaces.stacks import AuxiliaryHead
 
 
 @dataclass(frozen=True)

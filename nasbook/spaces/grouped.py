@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbook.spaces.operations import FactorizedReduce, Zero
+from nasbook.spaces.partial import States
 
 if TYPE_CHECKING:
     from nasbook.spaces.cells import SearchCell
@@ -39,20 +40,20 @@ def grouped_forward(cell: SearchCell, far: Tensor, near: Tensor, weights: Tensor
     rounding; frozen statistics stay. Chains of ReLU, convolution and BatchNorm, poolings and FactorizedReduce are
     grouped; other operations, and those with forward hooks on themselves or on a layer, run one by one.
     """
-    states = [far, near]
     if near.device.type == "cpu":  # oneDNN is several times as quick in this layout
-        states = [state.contiguous(memory_format=torch.channels_last) for state in states]
+        far, near = (state.contiguous(memory_format=torch.channels_last) for state in (far, near))
+    states = States(far, near, weights, cell.channel_share, cell.stride)
     seen: Seen = []
     pending: Tensor | None = None  # what the nodes still to come have received so far, side by side
     for source in range(cell.ends[-1][0]):
         leaving = [edge for edge, (_, start) in enumerate(cell.ends) if start == source]
-        sent = _send([cell.edges[edge] for edge in leaving], states[source], weights[leaving], seen)
+        sent = _send([cell.edges[edge] for edge in leaving], states.seen[source], weights[leaving], seen)
         pending = sent if pending is None else pending + sent
         if source > 0:
-            ready, pending = _cut(pending, near.shape[1])  # (B, C, H', W'), (B, (n - 1) * C, H', W')
-            states.append(ready.clone())  # dense, because several operations read it
+            ready, pending = _cut(pending, states.seen[1].shape[1])  # (B, C, H', W'), (B, (n - 1) * C, H', W')
+            states.receive(ready.clone())  # dense, because several operations read it
     _update(seen)
-    return torch.cat(states[2:], dim=1)  # (B, nodes * C, H', W')
+    return torch.cat(states.nodes, dim=1)  # (B, nodes * C, H', W')
 
 
 class _Source:

@@ -38,14 +38,14 @@ class Method(Protocol):
     """What a one-shot method's file holds.
 
     The two steps take images (B, 3, H, W) and labels (B,) and return the batch's loss and number correct, both
-    detached scalars; a method whose config has no update of the alphas needs no ``architecture_step``. ``paths``
-    gives (E, O), or (cells, E, O), for each searched kind of cell. ``derive`` gives the genotype and the table of
-    its margins.
+    detached scalars; a method whose config has no update of the alphas needs no ``architecture_step``. ``temperature``
+    gives None where there is none. ``paths`` gives (E, O), or (cells, E, O), for each searched kind of cell. ``derive``
+    gives the genotype and the table of its margins.
     """
 
     Config: type[SearchConfig]
     PROFILES: Mapping[str, Mapping[str, Any]]
-    temperature: Callable[[SearchConfig, int], float]
+    temperature: Callable[[SearchConfig, int], float | None]
     paths: Callable[[Search], dict[str, Tensor]]
     weight_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
     architecture_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -83,19 +83,18 @@ def move_weights(search: Search) -> None:
 def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """One step of the architecture optimizer on the cross-entropy of ``logits`` (B, classes) and ``labels`` (B,).
 
-    Returns (loss, number correct), detached scalars. Only the gradients of the alphas are computed.
+    Returns (loss, number correct), detached scalars. Only the gradients of the architecture are computed.
     """
     loss = F.cross_entropy(logits.float(), labels)
-    alphas = list(search.alphas.values())
     # A cell that drew only `none` cuts off what lies before it; cut-off alphas have gradient zero.
-    move_alphas(search, torch.autograd.grad(loss, alphas, allow_unused=True, materialize_grads=True))
+    move_alphas(search, torch.autograd.grad(loss, search.architecture, allow_unused=True, materialize_grads=True))
     return loss.detach(), correct(logits, labels)
 
 
 def move_alphas(search: Search, gradients: Sequence[Tensor]) -> None:
-    """One step of the architecture optimizer along ``gradients``, one (E, O) for each kind of cell."""
-    for alpha, gradient in zip(search.alphas.values(), gradients):
-        alpha.grad = gradient
+    """One step of the architecture optimizer along ``gradients``, one for each of ``search.architecture``."""
+    for logits, gradient in zip(search.architecture, gradients, strict=True):
+        logits.grad = gradient
     search.alpha_optimizer.step()
 
 
@@ -105,9 +104,18 @@ def correct(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def run_search(
-    method: Method, name: str, config: SearchConfig, data: ImageData, profile: str, folder: str | Path
+    method: Method,
+    name: str,
+    config: SearchConfig,
+    data: ImageData,
+    profile: str,
+    folder: str | Path,
+    *,
+    figures: bool = True,
 ) -> Run:
     """Search in ``folder``: begin, continue from its checkpoint, or load it if it is finished.
+
+    ``figures``: draw its pictures into the folder too, unless they are there.
 
     Raises NasbookError for sizes that cannot be, a folder of another config, or a folder that is in use.
     """
@@ -130,7 +138,7 @@ def run_search(
             alternate(Job(method, name, writer), search)
             writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
         run = Run.load(folder)
-        if not (run.folder / "figures").is_dir():
+        if figures and not (run.folder / "figures").is_dir():
             try:
                 run.save_figures()
             except NasbookError as error:
@@ -150,7 +158,7 @@ def alternate(job: Job, search: Search) -> None:
         steps["alphas"] = method.architecture_step
     search.net.train()
     if not search.record.steps:
-        search.record.snapshot(0, search.alphas, method.derive(search)[0])
+        search.record.snapshot(0, search.alphas, method.derive(search)[0], search.betas)
     with reporter(f"{job.name} seed {config.seed}", config.epochs, search.epoch) as report:
         tick = time.monotonic()
         while search.step < config.epochs * per_epoch:
@@ -158,8 +166,9 @@ def alternate(job: Job, search: Search) -> None:
             search.tau = method.temperature(config, epoch)
             rate = cosine(config.weight_lr, config.weight_lr_end, epoch, config.epochs)
             set_rate(search.weight_optimizer, rate)
-            search.batches = {part: next_batch(search, part) for part in config.updates}
-            for part in config.order:
+            order = config.steps_in(epoch)
+            search.batches = {part: next_batch(search, part) for part in config.updates if part in order}
+            for part in order:
                 loss, right = steps[part](search, *search.batches[part])
                 for quantity, value in ((f"{part} loss", loss), (f"{part} correct", right)):
                     search.totals[quantity] = search.totals.get(quantity, 0) + value
@@ -184,7 +193,7 @@ def next_batch(search: Search, part: Splits) -> tuple[Tensor, Tensor]:
 def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float) -> str:
     """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
     config, record, method = search.config, search.record, job.method
-    losses = {part: float(search.totals[f"{part} loss"]) / per_epoch for part in config.order}
+    losses = {part: float(search.totals[f"{part} loss"]) / per_epoch for part in config.steps_in(epoch - 1)}
     for part, loss in losses.items():
         setting = "weight_lr" if part == "weights" else "alpha_lr"
         check_finite(loss, epoch, setting, getattr(config, setting))
@@ -198,11 +207,13 @@ def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float)
     genotype, margins = method.derive(search)
     record.add(epoch, "weights", learning_rate=rate)
     record.add(epoch, "selection", accuracy=held_out)
-    record.add(epoch, "search", temperature=search.tau, **shape_of(search, genotype))
+    heat = {} if search.tau is None else {"temperature": search.tau}
+    record.add(epoch, "search", **heat, **shape_of(search, genotype))
     record.add(epoch, "search", margin_min=margins["margin"].min())
-    record.snapshot(epoch, search.alphas, genotype)
+    record.snapshot(epoch, search.alphas, genotype, search.betas)
     job.writer.publish(record, {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)})
-    return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}  tau {search.tau:.2f}"
+    said = "".join(f"  tau {tau:.2f}" for tau in heat.values())
+    return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}{said}"
 
 
 def shape_of(search: Search, genotype: Genotype) -> dict[str, float]:

@@ -19,8 +19,9 @@ from nasbook.errors import one_of
 from nasbook.recording import Record
 from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
-from nasbook.spaces.networks import CellSupernet, channel_divisor, check_sizes
+from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import OPERATIONS
+from nasbook.spaces.stacks import channel_divisor, check_sizes
 from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
 
 Splits = Literal["weights", "alphas"]
@@ -35,10 +36,12 @@ class SearchConfig(LoopConfig):
     that momentum and weight decay move every operation that was drawn once.
 
     ``updates`` are the steps that a method takes. One without a step of its own for the alphas trains on the
-    images of both parts, so that the selection images are the same for all methods.
+    images of both parts, so that the selection images are the same for all methods. A method that ``weighs_edges``
+    has betas beside the alphas.
     """
 
     updates: ClassVar[tuple[Splits, ...]] = ("weights", "alphas")
+    weighs_edges: ClassVar[bool] = False
 
     epochs: int = Field(50, gt=0)
     batch_size: int = Field(64, gt=1)
@@ -77,7 +80,8 @@ class SearchConfig(LoopConfig):
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
-        check_sizes(self.channels, self.cells, 2, channel_divisor("cifar", self.fixed_reduction))
+        divisor = channel_divisor("cifar", self.fixed_reduction, self.share)
+        check_sizes(self.channels, self.cells, 2, divisor)
         return self
 
     @property
@@ -85,15 +89,25 @@ class SearchConfig(LoopConfig):
         """The kinds of cell that are searched."""
         return ("normal",) if self.fixed_reduction else ("normal", "reduce")
 
+    @property
+    def share(self) -> int:
+        """Operations see one channel in so many: all of them, unless a method says otherwise."""
+        return 1
+
+    def steps_in(self, epoch: int) -> tuple[Splits, ...]:
+        """The steps that each batch of ``epoch`` (from 0) takes, in their order."""
+        return self.order
+
 
 @dataclass
 class Search:
     """Everything that changes during a search, with the config and the data that do not.
 
-    ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits (E, O). ``norms``: the
-    super-net's BatchNorm layers. ``draws``, ``augmentation``, ``noise``: generators for architectures, for images,
-    and for what disturbs a forward pass. ``step`` counts batches, ``tau`` is the present temperature, ``batches``
-    the present images and labels of each split, ``totals`` the sums of the present epoch.
+    ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits (E, O). ``betas``: cell kind to
+    logits (E,) of the edges, empty where the method has none. ``norms``: the super-net's BatchNorm layers. ``draws``,
+    ``augmentation``, ``noise``: generators for architectures, for images, and for what disturbs a forward pass.
+    ``step`` counts batches, ``tau`` is the present temperature if there is one, ``batches`` the present images and
+    labels of each split that takes a step, ``totals`` the sums of the present epoch.
     """
 
     config: SearchConfig
@@ -101,6 +115,7 @@ class Search:
     parts: Mapping[str, Tensor]
     net: CellSupernet
     alphas: dict[str, Tensor]
+    betas: dict[str, Tensor]
     weight_optimizer: torch.optim.Optimizer
     alpha_optimizer: torch.optim.Optimizer
     samplers: dict[str, Sampler]
@@ -110,10 +125,15 @@ class Search:
     noise: torch.Generator
     record: Record = field(default_factory=Record)
     step: int = 0
-    tau: float = 1.0
+    tau: float | None = None
     seconds: float = 0.0
     batches: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     totals: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def architecture(self) -> list[Tensor]:
+        """What the architecture optimizer moves: the alphas of each kind of cell, then the betas."""
+        return [*self.alphas.values(), *self.betas.values()]
 
     @property
     def per_epoch(self) -> int:
@@ -165,6 +185,7 @@ class Search:
         return {
             **{name: part.state_dict() for name, part in self._parts().items()},
             "alphas": {kind: alpha.detach() for kind, alpha in self.alphas.items()},
+            "betas": {kind: beta.detach() for kind, beta in self.betas.items()},
             "draws": self.draws.get_state(),
             "augmentation": self.augmentation.get_state(),
             "noise": self.noise.get_state(),
@@ -178,8 +199,9 @@ class Search:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         with torch.no_grad():
-            for kind, alpha in self.alphas.items():
-                alpha.copy_(state["alphas"][kind])
+            for name in ("alphas", "betas"):
+                for kind, logits in getattr(self, name).items():
+                    logits.copy_(state[name][kind])
         self.draws.set_state(state["draws"])
         self.augmentation.set_state(state["augmentation"])
         self.noise.set_state(state["noise"])
@@ -201,20 +223,19 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
         nodes=config.nodes,
         fixed_reduction=config.fixed_reduction,
         grouped=True,
+        channel_share=config.share,
         seed=config.seed,
     ).to(device, memory_format=memory_format(device, config.channels_last))
-    initial = stream(config.seed, "initial alphas")
-    shape = (len(cell_edges(config.nodes)), len(config.operations))
-    alphas = {
-        kind: (config.alpha_mean + config.alpha_deviation * torch.randn(shape, generator=initial)).requires_grad_()
-        for kind in config.kinds
-    }
+    edges = len(cell_edges(config.nodes))
+    alphas = _initial_logits(config, "alphas", edges, len(config.operations))
+    betas = _initial_logits(config, "betas", edges) if config.weighs_edges else {}
     return Search(
         config=config,
         data=data,
         parts=parts,
         net=net,
         alphas=alphas,
+        betas=betas,
         weight_optimizer=torch.optim.SGD(
             net.parameters(),
             config.weight_lr,
@@ -224,7 +245,10 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
             foreach=True,
         ),
         alpha_optimizer=torch.optim.Adam(
-            alphas.values(), config.alpha_lr, betas=config.alpha_betas, weight_decay=config.alpha_decay
+            [*alphas.values(), *betas.values()],
+            config.alpha_lr,
+            betas=config.alpha_betas,
+            weight_decay=config.alpha_decay,
         ),
         samplers={
             name: Sampler(_training_part(config, parts, name), config.batch_size, stream(config.seed, f"{name} order"))
@@ -235,6 +259,15 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
         augmentation=stream(config.seed, "augmentation"),
         noise=stream(config.seed, "noise"),
     )
+
+
+def _initial_logits(config: SearchConfig, name: str, *shape: int) -> dict[str, Tensor]:
+    """Architecture parameters of ``shape`` for each searched kind of cell, from a stream of their own."""
+    initial = stream(config.seed, f"initial {name}")
+    return {
+        kind: (config.alpha_mean + config.alpha_deviation * torch.randn(shape, generator=initial)).requires_grad_()
+        for kind in config.kinds
+    }
 
 
 def _training_part(config: SearchConfig, parts: Mapping[str, Tensor], name: str) -> Tensor:

@@ -1,0 +1,102 @@
+"""PC-DARTS: DARTS on a quarter of the channels, and a weight for every edge.
+
+Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", ICLR 2020, arXiv
+1907.05737. Operations see one channel in K, the others go round them, and the memory that this saves pays for larger
+batches. The alphas of so noisy a blend come to rest less easily, so the edges have logits of their own, the betas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nasbook import relaxations
+from nasbook.searchers.derivation import strongest_rule
+from nasbook.spaces.genotypes import Genotype
+from nasbook.training.numerics import frozen_statistics
+from nasbook.training.profiles import LESSON, SMOKE
+from nasbook.training.search import descend_alphas, descend_weights
+from nasbook.training.state import Search, SearchConfig, Splits
+
+
+class Config(SearchConfig):
+    """PC-DARTS's settings; the defaults are those of the released code, which moves the alphas first.
+
+    ``channel_share``: K. The architecture rests for the share ``frozen`` of the epochs.
+    """
+
+    weighs_edges: ClassVar[bool] = True
+
+    batch_size: int = Field(256, gt=1)
+    channel_share: int = Field(4, ge=1)
+    order: tuple[Splits, ...] = Field(("alphas", "weights"), strict=False)
+    weight_lr: float = Field(0.1, gt=0)
+    weight_lr_end: float = Field(0.0, ge=0)
+    alpha_lr: float = Field(6e-4, gt=0)
+    frozen: float = Field(0.3, ge=0, lt=1)
+
+    @property
+    def share(self) -> int:
+        return self.channel_share
+
+    def steps_in(self, epoch: int) -> tuple[Splits, ...]:
+        """The weights alone in the first epochs; the held-out part is not even drawn there."""
+        return self.order if epoch >= round(self.frozen * self.epochs) else ("weights",)
+
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {**SMOKE, "channels": 8},
+    "lesson": {**LESSON, "weight_lr": 0.025},
+    "paper": {},
+}
+"""What differs from the published protocol."""
+
+
+def temperature(config: Config, epoch: int) -> None:
+    """There is none: the blend is softmax(alpha) throughout."""
+    return None
+
+
+def paths(search: Search) -> dict[str, Tensor]:
+    """The blend: for each kind of cell (E, O), each edge's probabilities times its weight; the rows of a node sum to 1.
+
+    The channels that go round the operations take the row's sum, which is the edge's weight.
+    """
+
+    def blend(alpha: Tensor, beta: Tensor) -> Tensor:
+        weight = edge_weights(beta, search.config.nodes)
+        return weight[:, None] * relaxations.softmax(alpha)[0]  # (E, 1) * (E, O) -> (E, O)
+
+    return {kind: blend(alpha, search.betas[kind]) for kind, alpha in search.alphas.items()}
+
+
+def edge_weights(beta: Tensor, nodes: int) -> Tensor:
+    """Edge normalisation: softmax over the incoming edges of each node, (E,) -> (E,)."""
+    incoming = beta.split(list(range(2, 2 + nodes)))  # node i has i + 2 inputs
+    return torch.cat([torch.softmax(logits, dim=0) for logits in incoming])
+
+
+def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Train the weights of the whole blend on images (B, 3, H, W), labels (B,); the architecture gets no gradient.
+
+    Returns the batch's loss and number correct, as does :func:`architecture_step`.
+    """
+    blend = {kind: path.detach() for kind, path in paths(search).items()}
+    return descend_weights(search, search.forward(images, blend), labels)
+
+
+def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Move alphas and betas on held-out images (B, 3, H, W), labels (B,); the weights stay."""
+    with frozen_statistics(search.norms):
+        return descend_alphas(search, search.forward(images, paths(search)), labels)
+
+
+def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+    """DARTS's rule, with the edge's weight times the probability in place of the probability."""
+    strengths = {kind: path.detach().cpu().numpy() for kind, path in paths(search).items()}
+    return strongest_rule(strengths, search.config.operations, search.config.nodes)

@@ -1,0 +1,382 @@
+"""MSG-DAS: exclusive sub-graphs, one memory, a teacher that only speaks, skips whose gradient shrinks."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+import nasbook as nb
+from nasbook import relaxations
+from nasbook.searchers import darts, gdas, msg_das
+from nasbook.spaces.cells import SearchCell
+from nasbook.spaces.operations import drop_block
+from nasbook.training import search as loop
+from nasbook.training.memory import SavedBytes, peak_bytes
+
+LIKE_GDAS = {"alpha_decay": 1e-3, "alpha_deviation": 1e-3}
+BARE = {"guidance": 0.0, "drop_ratios": ()}
+STEPS = (msg_das.weight_step, msg_das.architecture_step)
+
+
+def begin(method, data, epoch=0, **settings):
+    """A search in its first step of ``epoch``: from the second on, the teacher and DropBlock are at work."""
+    search = tiny.begin(method, data, **settings)
+    search.step = epoch * search.per_epoch
+    return search
+
+
+def operations(net):
+    return {
+        (c, e, o): operation
+        for c, cell in enumerate(net.cells)
+        for e, edge in enumerate(cell.edges)
+        for o, operation in enumerate(edge)
+    }
+
+
+def passes(search):
+    """A list that grows by one list of (cell, edge, operation) for each forward pass, as hooks see it."""
+    found = []
+    search.net.register_forward_pre_hook(lambda *_: found.append([]))
+    for key, operation in operations(search.net).items():
+        operation.register_forward_hook(lambda *_, key=key: found[-1].append(key))
+    return found
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("k", [1, 2, 3, 8])
+def test_sub_graphs_run_one_operation_an_edge_and_share_none(digits, step, k):
+    search = begin("msg_das", digits, subgraphs=k)
+    ran = passes(search)
+    step(search, *search.batches["weights"])
+    places = {(cell, edge) for cell, edge, _ in operations(search.net)}
+    assert len(ran) == k
+    for one in ran:
+        assert len(one) == len(places) and {(cell, edge) for cell, edge, _ in one} == places
+    together = [key for one in ran for key in one]
+    assert len(set(together)) == len(together) == k * len(places)
+    assert k < 8 or set(together) == set(operations(search.net))
+
+
+def test_all_cells_of_a_kind_run_the_same_sub_graph(digits):
+    search = begin("msg_das", digits, cells=4)
+    ran = passes(search)
+    msg_das.weight_step(search, *search.batches["weights"])
+    for one in ran:
+        found = {c: [(e, o) for cell, e, o in one if cell == c] for c in range(4)}
+        kinds = dict(zip(search.net.sequence, found.values()))
+        assert all(found[c] == kinds[kind] for c, kind in enumerate(search.net.sequence))
+
+
+def test_exactly_the_operations_that_ran_have_a_gradient_and_the_shared_weights_have_all(digits):
+    """The gradient of one step, K passes backward in turn, is that of the sum of the K losses."""
+    search = begin("msg_das", digits, **BARE)
+    images, labels = search.batches["weights"]
+    before, net = search.draws.get_state(), search.net.state_dict()
+    net = {name: value.clone() for name, value in net.items()}
+    ran = passes(search)
+    msg_das.weight_step(search, images, labels)
+    ran = {key for one in ran for key in one}
+    for key, operation in operations(search.net).items():
+        for weight in operation.parameters():
+            assert (weight.grad is not None) == (key in ran)
+    found = {name: p.grad for name, p in search.net.named_parameters() if p.grad is not None}
+
+    search.net.load_state_dict(net)
+    search.draws.set_state(before)
+    drawn = {kind: path.detach() for kind, path in msg_das.subgraphs(search).items()}
+    total = sum(
+        torch.nn.functional.cross_entropy(search.forward(images, {kind: p[k] for kind, p in drawn.items()}), labels)
+        for k in range(2)
+    )
+    weights = dict(search.net.named_parameters())
+    expected = torch.autograd.grad(total, [weights[name] for name in found])
+    norm = torch.stack([g.norm() for g in expected]).norm()
+    for name, right in zip(found, expected):
+        clipped = right * min(1.0, search.config.clip / float(norm))
+        torch.testing.assert_close(found[name], clipped, rtol=1e-4, atol=1e-6)
+
+
+def test_the_alphas_get_the_gradient_of_the_sum_of_the_losses_through_one_sample(digits):
+    search = begin("msg_das", digits, **BARE)
+    images, labels = search.batches["alphas"]
+    before = search.draws.get_state()
+    alphas = {kind: alpha.detach().clone().requires_grad_() for kind, alpha in search.alphas.items()}
+    msg_das.architecture_step(search, images, labels)
+    search.draws.set_state(before)
+    drawn = {kind: relaxations.top_k(alpha, search.tau, k=2, generator=search.draws) for kind, alpha in alphas.items()}
+    total = sum(
+        torch.nn.functional.cross_entropy(search.forward(images, {kind: p[k] for kind, p in drawn.items()}), labels)
+        for k in range(2)
+    )
+    for alpha, right in zip(search.alphas.values(), torch.autograd.grad(total, list(alphas.values()))):
+        assert right.abs().max() > 0
+        torch.testing.assert_close(alpha.grad, right, rtol=1e-4, atol=1e-7)
+
+
+def test_paths_that_a_draw_of_none_cuts_off_give_a_zero_gradient(digits, monkeypatch):
+    search = begin("msg_das", digits, nodes=1, **BARE)
+
+    def nothing(search):
+        path = torch.zeros(2, 2, 8)
+        path[:, :, 0] = 1
+        return {kind: path + 0 * alpha for kind, alpha in search.alphas.items()}
+
+    monkeypatch.setattr(msg_das, "subgraphs", nothing)
+    msg_das.architecture_step(search, *search.batches["alphas"])
+    assert all(torch.equal(alpha.grad, torch.zeros(2, 8)) for alpha in search.alphas.values())
+
+
+def test_more_sub_graphs_than_operations_are_refused_in_one_sentence(digits, tmp_path):
+    said = "subgraphs is 9, but there are 8 operations; sub-graphs may not share one"
+    with pytest.raises(nb.NasbookError) as caught:
+        nb.search("msg_das", data=digits, out=tmp_path / "run", **tiny.TINY, subgraphs=9)
+    assert str(caught.value) == said and not (tmp_path / "run").exists()
+    with pytest.raises(nb.NasbookError, match="subgraphs is 3, but there are 2 operations"):
+        msg_das.Config.make({"subgraphs": 3, "operations": ("skip_connect", "conv_1x1")})
+    for ratios in ((0.0, 1.0), (-0.1,)):
+        with pytest.raises(nb.NasbookError, match=r"drop_ratios\.\d is"):
+            msg_das.Config.make({"drop_ratios": ratios})
+
+
+def test_one_sub_graph_without_the_additions_is_gdas_bit_for_bit(digits):
+    """Five steps of each kind under equal noise: losses, alphas, weights, statistics, momentum; settings set alike."""
+    one, other = begin("msg_das", digits, **LIKE_GDAS, **BARE, subgraphs=1), begin("gdas", digits)
+    for tau in (5.0, 4.0, 3.0, 2.0, 1.0):
+        one.tau = other.tau = tau
+        for part, step in (("weights", "weight_step"), ("alphas", "architecture_step")):
+            said = [
+                getattr(method, step)(search, *loop.next_batch(search, part))
+                for method, search in ((msg_das, one), (gdas, other))
+            ]
+            assert all(float(ours) == float(theirs) for ours, theirs in zip(*said))
+    pairs = list(zip(everything(one), everything(other)))
+    assert len(pairs) > 100 and all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    start = begin("gdas", digits).alphas
+    assert not any(torch.equal(alpha, start[kind]) for kind, alpha in one.alphas.items())
+
+
+def everything(search):
+    found = [*search.net.state_dict().values(), *search.alphas.values()]
+    for optimizer in (search.weight_optimizer, search.alpha_optimizer):
+        found += [value for state in optimizer.state_dict()["state"].values() for value in state.values()]
+    return [value for value in found if isinstance(value, torch.Tensor)]
+
+
+def peak(method, search, step):
+    """The most bytes that autograd keeps in one step."""
+    return peak_bytes(lambda: getattr(method, step)(search, *search.batches["weights"]), search.net)
+
+
+@pytest.mark.parametrize("step", ["weight_step", "architecture_step"])
+def test_the_memory_of_two_sub_graphs_is_that_of_one(digits, step):
+    """Bytes that autograd keeps at the peak of a step, mean over 20 draws, with teacher and DropBlock running."""
+    batch = {"batch_size": 8}
+    ours, theirs = begin("msg_das", digits, epoch=1, **batch), begin("gdas", digits, **batch)
+    dense = begin("darts", digits, unrolling="first-order", **batch)
+    for cell in dense.net.cells:
+        cell.grouped = False
+    assert msg_das.guidance_weight(ours) > 0 and msg_das.dropped_skips(ours) is not None
+    two = np.mean([peak(msg_das, ours, step) for _ in range(20)])
+    one = np.mean([peak(gdas, theirs, step) for _ in range(20)])
+    assert one <= two < 1.25 * one
+    assert two < peak(darts, dense, step) / 4
+
+
+def test_the_teacher_speaks_and_leaves_no_trace(digits):
+    search = begin("msg_das", digits, epoch=1)
+    msg_das.weight_step(search, *search.batches["weights"])
+    images, _ = search.batches["weights"]
+    buffers = {name: value.clone() for name, value in search.net.named_buffers()}
+    gradients = [None if p.grad is None else p.grad.clone() for p in search.net.parameters()]
+    noise = search.noise.get_state()
+    with SavedBytes() as saved:
+        soft = msg_das.teacher(search, images)
+    assert soft.grad_fn is None and not soft.requires_grad and saved.peak == 0
+    assert all(torch.equal(buffers[name], value) for name, value in search.net.named_buffers())
+    for p, g in zip(search.net.parameters(), gradients):
+        assert (p.grad is None) if g is None else torch.equal(p.grad, g)
+    assert torch.equal(noise, search.noise.get_state()) and all(a.grad is None for a in search.alphas.values())
+    assert all(norm.track_running_stats for norm in search.norms)
+
+
+def test_the_teacher_is_the_blend_of_all_operations_normalised_by_the_batch(digits):
+    search = begin("msg_das", digits, epoch=1)
+    with torch.no_grad():
+        for alpha in search.alphas.values():
+            alpha.copy_(torch.randn(alpha.shape, generator=search.draws))
+    images, _ = search.batches["weights"]
+    soft = msg_das.teacher(search, images)
+    blend = {kind: alpha.detach().exp() / alpha.detach().exp().sum(1, True) for kind, alpha in search.alphas.items()}
+    scores = search.net(images, blend).detach()
+    torch.testing.assert_close(soft, scores.exp() / scores.exp().sum(1, True), rtol=1e-5, atol=1e-7)
+    search.net.eval()
+    assert (soft - search.net(images, blend).softmax(-1)).abs().max() > 1e-3, "this is not the batch's normalisation"
+
+
+SOFT = torch.tensor([[0.7, 0.2, 0.1]], dtype=torch.float64)
+
+
+def test_guidance_is_the_cross_entropy_to_the_teacher():
+    uniform = torch.zeros(1, 3, dtype=torch.float64)
+    assert float(msg_das.guidance(uniform, SOFT)) == pytest.approx(1.098612, abs=1e-6)
+    assert float(msg_das.guidance(SOFT.log(), SOFT)) == pytest.approx(0.801819, abs=1e-6)
+    scores = torch.randn(5, 3, dtype=torch.float64, requires_grad=True, generator=torch.Generator().manual_seed(0))
+    soft = SOFT.expand(5, 3)
+    msg_das.guidance(scores, soft).backward()
+    torch.testing.assert_close(scores.grad, (scores.detach().softmax(-1) - soft) / 5)
+
+
+@pytest.mark.parametrize(("sign", "direction"), [("corrected", -1), ("printed", 1)])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_moves_towards_the_teacher_and_with_the_printed_sign_away(digits, step, sign, direction, monkeypatch):
+    """One step on the guidance alone (the labels' loss is switched off), in the weights and in the alphas."""
+    changes = {"guidance": 1.0, "drop_ratios": (), "weight_lr": 1e-3, "alpha_lr": 1e-3, "subgraphs": 8}
+    search = begin("msg_das", digits, epoch=1, guidance_sign=sign, **changes)
+    images, labels = search.batches["weights"]
+    teach = torch.softmax(3 * torch.randn(len(labels), 10, generator=search.draws), dim=-1)
+    monkeypatch.setattr(msg_das, "teacher", lambda *_: teach)
+    monkeypatch.setattr(msg_das.F, "cross_entropy", lambda scores, _: 0 * scores.sum())
+    draws = search.draws.get_state()
+
+    def distance():
+        """Cross-entropy to the teacher: of the sub-graphs drawn, or of the net at the present softmax(alpha)."""
+        now = search.draws.get_state()
+        search.draws.set_state(draws)
+        paths = {kind: found.detach() for kind, found in msg_das.subgraphs(search).items()}
+        search.draws.set_state(now)
+        if step is msg_das.architecture_step:
+            soft = {kind: alpha.detach().softmax(-1) for kind, alpha in search.alphas.items()}
+            paths = {kind: 8 * path * soft[kind] for kind, path in paths.items()}
+        with torch.no_grad(), loop.frozen_statistics(search.norms):
+            each = [search.forward(images, {kind: p[k] for kind, p in paths.items()}) for k in range(8)]
+            return sum(float(msg_das.guidance(scores, teach)) for scores in each)
+
+    before = distance()
+    step(search, images, labels)
+    assert (distance() - before) * direction > 0
+
+
+def test_lambda_grows_linearly_from_zero_and_the_teacher_waits_for_it(digits, monkeypatch):
+    search = begin("msg_das", digits, epochs=5, guidance=0.5)
+    weights = []
+    for epoch in range(5):
+        search.step = epoch * search.per_epoch
+        weights.append(msg_das.guidance_weight(search))
+        search.step += search.per_epoch - 1
+        assert msg_das.guidance_weight(search) == weights[-1], "it moves once an epoch"
+    assert weights == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert msg_das.guidance_weight(begin("msg_das", digits, epoch=1, guidance_sign="printed")) == pytest.approx(-0.005)
+    asked = []
+    monkeypatch.setattr(msg_das, "teacher", lambda search, images: asked.append(search.epoch))
+    monkeypatch.setattr(msg_das, "guidance", lambda scores, soft: 0.0)
+    for epoch in (0, 1):
+        search.step = epoch * search.per_epoch
+        for step in STEPS:
+            step(search, *search.batches["weights"])
+    assert asked == [1, 1], "once a step, and not while lambda is 0"
+
+
+def test_the_guided_loss_has_the_labels_and_the_teacher_in_the_weight_of_now(digits, monkeypatch):
+    """The gradient of the shared classifier's bias is sum_k mean_b (q - y) + lambda (q - p), for both steps alike."""
+    search = begin("msg_das", digits, epoch=1, guidance=0.6, drop_ratios=(), clip=1e9)
+    images, labels = search.batches["weights"]
+    soft, scores, forward = msg_das.teacher(search, images), [], search.net.classifier.forward
+    monkeypatch.setattr(search.net.classifier, "forward", lambda x: scores.append(forward(x)) or scores[-1])
+    msg_das.weight_step(search, images, labels)
+    right = torch.zeros(10)
+    truth = torch.nn.functional.one_hot(labels, 10)
+    assert len(scores) == 3, "a teacher and two sub-graphs"
+    for one in scores[1:]:
+        q = one.detach().softmax(-1)
+        right += ((q - truth) + 0.3 * (q - soft)).mean(0)
+    torch.testing.assert_close(search.net.classifier.bias.grad, right, rtol=1e-4, atol=1e-6)
+
+
+def exact_kept(size, side, ratio):
+    """The expected share of a size x size map that DropBlock keeps, pixel by pixel: (1 - gamma)^(blocks over it)."""
+    gamma = ratio / side**2 * size**2 / (size - side + 1) ** 2
+    starts = range(size - side + 1)
+    over = [sum(start <= place < start + side for start in starts) for place in range(size)]
+    return float(np.mean([[(1 - gamma) ** (a * b) for a in over] for b in over])), gamma
+
+
+def test_drop_block_keeps_what_its_law_says():
+    kept, gamma = exact_kept(8, 3, 0.1)
+    assert gamma == pytest.approx(0.0197531, abs=1e-7) and (1 - gamma) ** 9 == pytest.approx(0.835640, abs=1e-6)
+    assert exact_kept(32, 3, 0.1)[1] == pytest.approx(0.0126420, abs=1e-6)
+    ones = torch.ones(2000, 8, 8, 8)
+    share = drop_block(ones, 0.1, 3, torch.Generator().manual_seed(0)).mean(dim=(1, 2, 3))
+    assert 0.9 <= kept < 0.91
+    assert abs(float(share.mean()) - kept) < 5 * float(share.std()) / len(share) ** 0.5
+
+
+def test_drop_block_zeroes_blocks_of_each_image_and_channel_and_scales_nothing():
+    x = 1 + torch.rand(6, 5, 9, 7, generator=torch.Generator().manual_seed(1))
+    y = drop_block(x, 0.15, 3, torch.Generator().manual_seed(2))
+    gone = y == 0
+    assert torch.equal(y[~gone], x[~gone]), "what is kept is kept as it is"
+    whole = torch.nn.functional.avg_pool2d(gone.float(), 3, stride=1) == 1  # (6, 5, 7, 5): corners of full blocks
+    covered = torch.nn.functional.max_pool2d(torch.nn.functional.pad(whole.float(), (2, 2, 2, 2)), 3, stride=1) == 1
+    assert gone.any() and torch.equal(covered, gone), "every zero lies in a whole 3x3 block inside the map"
+    masks = gone.flatten(2)
+    assert not torch.equal(masks[0, 0], masks[1, 0]) and not torch.equal(masks[0, 0], masks[0, 1])
+
+
+def test_drop_block_of_nothing_is_the_identity_and_a_large_block_covers_the_map():
+    x = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(drop_block(x, 0.0, 3, torch.Generator().manual_seed(4)), x)
+    y = drop_block(torch.ones(500, 4, 2, 2), 0.25, 3, torch.Generator().manual_seed(5)).flatten(2)
+    assert set(y.sum(-1).unique().tolist()) == {0.0, 4.0}
+    assert abs(float(y.mean()) - 0.75) < 5 * (0.75 * 0.25 / 2000) ** 0.5
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_expected_gradient_of_the_skip_shrinks_by_the_kept_fraction(stride):
+    """In a cell, with a loss in which all pixels weigh alike; with DropBlock's usual rescaling it would be 1."""
+    cell = SearchCell(2, stride, ("skip_connect", "none"), nodes=1)
+    generator = torch.Generator().manual_seed(6)
+    x = torch.rand(16, 2, 8 * stride, 8 * stride, generator=generator)
+    weights = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True)
+
+    def disturb(name, y):
+        """Ones for the skip's output, so that its slope is the share that is kept."""
+        return drop_block(torch.ones_like(y), 0.1, 3, generator) if name == "skip_connect" else y
+
+    found = []
+    for _ in range(100):
+        y = cell(x, x, weights, [[0], [1]], disturb)
+        found.append(float(torch.autograd.grad(y.mean(), weights)[0][0, 0]))
+    kept, _ = exact_kept(8, 3, 0.1)
+    error = 5 * np.std(found, ddof=1) / len(found) ** 0.5
+    assert abs(np.mean(found) - kept) < error < 0.02
+
+
+def test_drop_block_befalls_skips_alone_while_searching_alone(digits):
+    search = begin("msg_das", digits, epoch=1)
+    disturb = msg_das.dropped_skips(search)
+    y = torch.ones(4, 4, 8, 8)
+    for name in search.config.operations:
+        assert torch.equal(disturb(name, y), y) == (name != "skip_connect")
+    noise = search.noise.get_state()
+    loop.sampled_accuracy(msg_das, search, 1)
+    assert torch.equal(noise, search.noise.get_state()), "the evaluation dropped blocks"
+
+
+def test_the_share_that_is_dropped_rises_in_four_steps():
+    paper = msg_das.Config.make(msg_das.PROFILES["paper"])
+    starts = {0: 0.0, 60: 0.05, 120: 0.1, 180: 0.15}
+    found = [msg_das.drop_ratio(paper, epoch) for epoch in range(240)]
+    assert found == [starts[epoch - epoch % 60] for epoch in range(240)]
+    assert msg_das.drop_ratio(msg_das.Config.make({"drop_ratios": ()}), 5) == 0.0
+    short = msg_das.Config.make({"epochs": 6})
+    assert [msg_das.drop_ratio(short, epoch) for epoch in range(6)] == [0.0, 0.0, 0.05, 0.1, 0.1, 0.15]
+
+
+def test_the_papers_settings():
+    config = msg_das.Config.make(msg_das.PROFILES["paper"])
+    assert (config.subgraphs, config.batch_size, config.epochs, config.channels, config.cells) == (2, 128, 240, 16, 8)
+    assert (config.tau_start, config.tau_end, config.guidance, config.guidance_sign) == (10, 1, 0.01, "corrected")
+    assert (config.alpha_lr, config.alpha_betas, config.alpha_decay) == (3e-4, (0.5, 0.999), 1e-4)
+    assert (config.alpha_mean, config.alpha_deviation, config.weight_lr, config.weight_decay) == (0, 0, 0.025, 3e-4)
+    assert [msg_das.temperature(config, epoch) for epoch in (0, 120, 240)] == [10, 5.5, 1]
