@@ -15,8 +15,8 @@ import pandas as pd
 from nasbook.decisions import checks
 from nasbook.errors import NasbookError, one_of
 
-EXACT = 20
-"""Up to this many pairs a permutation test goes through all 2**n choices of signs."""
+EXACT = 30
+"""Up to this many pairs a permutation test counts among all 2**n choices of signs."""
 
 FLIPS = 100_000
 """How many choices of signs it draws where there are more pairs."""
@@ -216,16 +216,28 @@ def _sign_flips(differences: np.ndarray, rng: np.random.Generator | None) -> flo
     """The share of sign choices whose sum is at least as far from 0 as the one seen."""
     sizes = np.abs(differences)
     seen = abs(differences.sum()) - 1e-12 * sizes.sum()  # sums in another order differ in their last bits
+    if seen <= 0:
+        return 1.0
     if len(sizes) <= EXACT:
-        sums = np.zeros(1)
-        for size in sizes:
-            sums = np.concatenate([sums - size, sums + size])  # (2**i,) -> (2**(i + 1),)
-        return float((np.abs(sums) >= seen).mean())
+        # a sum over all pairs is one over the first half plus one over the second: sorted, they are counted in bulk
+        first, second = (_signed_sums(half) for half in np.array_split(sizes, 2))
+        second.sort()
+        below = np.searchsorted(second, -seen - first, side="right").sum()
+        above = (len(second) - np.searchsorted(second, seen - first, side="left")).sum()
+        return float(below + above) / 2.0 ** len(sizes)
     if rng is None:
         raise NasbookError(f"a permutation test of {len(sizes)} pairs draws signs: pass rng")
     signs = checks.generator(rng).integers(0, 2, (FLIPS, len(sizes))) * 2 - 1
     # what was seen is one of the choices, so p is never 0
     return float(((np.abs(signs @ sizes) >= seen).sum() + 1) / (FLIPS + 1))
+
+
+def _signed_sums(sizes: np.ndarray) -> np.ndarray:
+    """The sums under every choice of signs, (n,) -> (2**n,)."""
+    sums = np.zeros(1)
+    for size in sizes:
+        sums = np.concatenate([sums - size, sums + size])  # (2**i,) -> (2**(i + 1),)
+    return sums
 
 
 def _ranked(x: Sequence[float], y: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

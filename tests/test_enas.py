@@ -24,6 +24,7 @@ SPACES = {
     "micro": {"space": "micro", "nodes": 1, "keep": 0.9},
     "macro": {"space": "macro", "layers": 3},
     "edges": {"space": "edges", "layers": 1},
+    "legacy": {"space": "edges", "layers": 1, "legacy_zero_grad": True},
 }
 
 
@@ -154,6 +155,20 @@ def test_the_learning_rate_begins_again_and_each_gradient_is_clipped_by_itself()
     assert [round(float(layer.weight.grad.norm()), 4) for layer in net[:2]] == [5.0, 1.0]
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_idle_weights_move_only_with_legacy_zero_gradients(digits, monkeypatch, legacy):
+    """First the cell of convolutions, so that they have momentum; then the cell of skips."""
+    search = start("edges", digits, legacy_zero_grad=legacy)
+    cells = iter([np.full((1, 6), 2), np.full((1, 6), 1)])
+    monkeypatch.setattr(search.controller, "sample", lambda count, rng: next(cells))
+    sharing.weight_step(search)
+    before = {name: p.detach().clone() for name, p in search.net.named_parameters() if ".edges." in name}
+    sharing.weight_step(search)
+    assert before and all(
+        torch.equal(p, before[name]) is not legacy for name, p in search.net.named_parameters() if name in before
+    )
+
+
 def test_dropout_keeps_the_mean():
     drop = dropout(0.8, torch.Generator().manual_seed(0))
     found = drop("classifier", torch.ones(400, 100))
@@ -208,7 +223,7 @@ nb.search("enas", data=nb.datasets.load("digits"), out=sys.argv[1], seed=3, **SE
 
 def launch(folder):
     return subprocess.Popen(
-        [sys.executable, "-c", f"SETTINGS = {settings('macro') | {'epochs': 4}}{SCRIPT}", str(folder)],
+        [sys.executable, "-c", f"SETTINGS = {settings('macro') | {'epochs': 16}}{SCRIPT}", str(folder)],
         env={**os.environ, "NASBOOK_PROGRESS": "off", "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,

@@ -167,6 +167,12 @@ def test_two_arcs_with_the_same_operation_on_the_same_edge_share_its_tensors(nam
     assert first < everything and second < everything
 
 
+def test_both_sides_of_a_block_have_weights_of_their_own():
+    taking_part = used(MicroSupernet(4, 3, nodes=2), micro("0 0 0 0 2 4 2 4"))
+    for side in (0, 1):
+        assert any(key.startswith(f"cells.0.edges.0.{side}.0.0.") for key in taking_part)
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_training_one_arc_changes_the_output_of_another_and_leaves_absent_weights(name):
     build, one, other, *_ = PAIRS[name]

@@ -72,6 +72,8 @@ class SharedSearch:
         adam = self.controller.optimizer
         return {
             **{name: part.state_dict() for name, part in self._parts().items()},
+            # with legacy_zero_grad these keep a gradient of zeros, and move on
+            "moving": [name for name, weight in self.net.named_parameters() if weight.grad is not None],
             "controller": torch.from_numpy(self.controller.vector),
             "controller_mean": torch.from_numpy(adam.mean),
             "controller_square": torch.from_numpy(adam.square),
@@ -88,6 +90,9 @@ class SharedSearch:
         """Continue from ``state``, on the device where the net lies."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+        weights = dict(self.net.named_parameters())
+        for name in state["moving"]:
+            weights[name].grad = torch.zeros_like(weights[name])
         self.controller.load(state["controller"].numpy())
         adam = self.controller.optimizer
         adam.mean, adam.square = state["controller_mean"].numpy().copy(), state["controller_square"].numpy().copy()
