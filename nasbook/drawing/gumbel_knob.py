@@ -13,9 +13,8 @@ import ipywidgets
 import numpy as np
 
 from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, choice, slider
+from nasbook.drawing.shell import Frame, Stills, choice, slider
 from nasbook.drawing.simplex import COLOURS, LETTERS, places, triangle
-from nasbook.drawing.valley import Stills
 from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 430
@@ -151,7 +150,7 @@ def explore(noise: np.ndarray) -> Stills:
         "tau": temperature(),
         "sample": choice("sample", [("hard (one-hot)", "hard"), ("soft (concrete)", "soft")], "hard"),
     }
-    return Stills(lambda **values: render(noise, **values), controls, HEIGHT, STILLS)
+    return Stills(lambda **values: render(noise, **values), controls, WIDTH, HEIGHT, STILLS)
 
 
 def temperature() -> ipywidgets.FloatLogSlider:
