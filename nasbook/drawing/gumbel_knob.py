@@ -112,7 +112,7 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
     logits = np.array([logit_a, logit_b, 0.0])
     p = softmax(logits)
     soft = softmax((logits + noise[:SHOWN]) / tau)
-    winners = soft.argmax(axis=1)
+    winners = (logits + noise[:SHOWN]).argmax(axis=1)
     shares = np.bincount(winners, minlength=3) / SHOWN
     found = measure(logits, noise, tau)
     length = float(np.linalg.norm(found.exact))
