@@ -188,6 +188,7 @@ class Search:
             **{name: part.state_dict() for name, part in self._parts().items()},
             "alphas": {kind: alpha.detach() for kind, alpha in self.alphas.items()},
             "betas": {kind: beta.detach() for kind, beta in self.betas.items()},
+            "graded": [name for name, weight in self.net.named_parameters() if weight.grad is not None],
             "draws": self.draws.get_state(),
             "augmentation": self.augmentation.get_state(),
             "noise": self.noise.get_state(),
@@ -217,6 +218,10 @@ class Search:
                     if state[name][kind].shape != logits.shape:
                         raise ValueError(f"its {name} have another shape")
                     logits.copy_(state[name][kind])
+        for name in state["graded"]:
+            # with legacy_zero_grad these keep a gradient of zeros, and move on
+            weight = self.net.get_parameter(name)
+            weight.grad = torch.zeros_like(weight)
         self.draws.set_state(state["draws"])
         self.augmentation.set_state(state["augmentation"])
         self.noise.set_state(state["noise"])
