@@ -28,7 +28,7 @@ from nasbook.searchers.data import Config
 from nasbook.searchers.derivation import probable_code_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.sampling import random_genotype
-from nasbook.training.derived import sampled_accuracy, shared_accuracy, trained_search
+from nasbook.training.derived import mean_sampled_accuracy, shared_accuracy, trained_search
 
 SEARCH = {"epochs": 36, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 1, "padding": 1, "threads": 1}
 SEARCH |= {"split": (0.4, 0.4, 0.2), "weight_lr": 0.05, "alpha_lr": 0.01}
@@ -53,15 +53,21 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=repository() / "runs" / "derivation_gap")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3])
     args = parser.parse_args()
-    data, rows = nb.datasets.load("digits"), []
+    data, table = nb.datasets.load("digits"), args.out / "table.csv"
     args.out.mkdir(parents=True, exist_ok=True)
+    rows = {(old[0], old[1]): old for old in pd.read_csv(table).to_numpy().tolist()} if table.exists() else {}
     for seed in args.seeds:
         for name in [*RUNS, "random"]:
-            rows.append(row(name, seed, data, args.work / f"{name.replace(', ', '-').replace(' = ', '')}-{seed}"))
-            write_atomically(args.out / "table.csv", pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
-            print(f"{name} seed {seed}: {rows[-1][2:10]}", flush=True)
+            found = row(name, seed, data, args.work / f"{name.replace(', ', '-').replace(' = ', '')}-{seed}")
+            rows[name, seed] = found
+            write_atomically(table, pd.DataFrame(rows.values(), columns=COLUMNS).to_csv(index=False))
+            print(f"{name} seed {seed}: {found[2:10]}", flush=True)
     facts = {"data": data.description(), "search": SEARCH, "network": NETWORK, "training": TRAINING}
-    facts |= {"command": "python benchmarks/derivation_gap.py", "seeds": args.seeds, **machine.provenance(data.device)}
+    facts |= {
+        "command": "python benchmarks/derivation_gap.py",
+        "seeds": sorted({seed for _, seed in rows}),
+        **machine.provenance(data.device),
+    }
     write_atomically(args.out / "manifest.json", json.dumps(facts, indent=1, default=str) + "\n")
 
 
@@ -79,7 +85,10 @@ def row(name: str, seed: int, data: ImageData, folder: Path) -> list:
             laws = {kind: np.exp(a) / np.exp(a).sum(-1, keepdims=True) for kind, a in search.arrays().items()}
             config: Config = search.config
             edges, _ = probable_code_rule(laws, config.operations, config.nodes, draws=config.draws, per="edge")
-        accuracies = [sampled_accuracy(search, method), *(shared_accuracy(search, one) for one in (genotype, edges))]
+        accuracies = [
+            mean_sampled_accuracy(search, method),
+            *(shared_accuracy(search, one) for one in (genotype, edges)),
+        ]
         found = [*accuracies, operations(genotype), operations(edges), run.last("search", "executed")]
     net = genotype.network(classes=len(data.classes), seed=seed, **NETWORK)
     parameters = nb.cost(net, input_shape=(3, data.size, data.size)).parameters

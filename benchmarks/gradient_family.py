@@ -19,9 +19,11 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import shutil
+import signal
 import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +69,8 @@ def main() -> int:
     args = parser.parse_args()
     tasks = [(method, seed, args.work / f"{method}-{seed}") for seed in args.seeds for method in args.methods]
     failed = 0
-    with ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn"), end_with_parent) as pool:
+    pool = ProcessPoolExecutor(max(1, args.workers), multiprocessing.get_context("spawn"), end_with_parent)
+    try:
         waiting = {pool.submit(row, *task): task for task in tasks}
         for done in as_completed(waiting):
             method, seed, folder = waiting[done]
@@ -81,11 +84,19 @@ def main() -> int:
                 keep(run.parent, args.out / f"{method}-{seed}" / run.parent.name)
             write_row(args.out, found)
             print(f"{method} seed {seed}: test error {found['test_error']:.1%}", flush=True)
+    except (KeyboardInterrupt, BrokenProcessPool):
+        failed += 1
+        print("stopped; what is finished is kept: run the same command again to go on", file=sys.stderr)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
     return int(failed > 0)
 
 
 def end_with_parent() -> None:
-    """Let no worker outlive a killed command: the next one would find its folder in use."""
+    """Let no worker outlive a killed command: the next one would find its folder in use. Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])

@@ -45,6 +45,13 @@ def run_folder(name: str, profile: str, seed: int, overrides: Mapping[str, objec
     return Path(runs) / f"{name}-{profile}-{seed}{suffix}"
 
 
+def folder_path(folder: str | Path) -> Path:
+    """``folder`` as a path, ``~`` expanded. Raises NasbookError for what is no path, the empty string too."""
+    if not isinstance(folder, str | os.PathLike) or not str(folder) or "\0" in str(folder):
+        raise NasbookError(f"{folder!r} is no folder: give its path")
+    return Path(folder).expanduser()
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write ``content`` to ``path`` so that the old or the new file is there at every moment.
 

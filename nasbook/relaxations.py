@@ -111,8 +111,11 @@ def top_k(alpha: Tensor, tau: float, *, k: int, generator: torch.Generator | Non
 def gumbel(alpha: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Standard Gumbel noise of alpha's shape: -log E with E ~ Exponential(1), finite always.
 
-    Drawn on the generator's device, so that the stream does not depend on where alpha lies.
+    Drawn on the generator's device, so that the stream does not depend on where alpha lies. Raises NasbookError for
+    what is no generator.
     """
+    if not isinstance(generator, torch.Generator | None):
+        raise NasbookError(f"generator is {generator!r}; it must be a torch.Generator, or None for PyTorch's own")
     device = alpha.device if generator is None else generator.device
     exponential = torch.empty(alpha.shape, dtype=alpha.dtype, device=device).exponential_(generator=generator)
     return -exponential.clamp_min_(torch.finfo(alpha.dtype).tiny).log_().to(alpha.device)
@@ -129,8 +132,9 @@ def code_probability(p: Iterable[float], code: Iterable[int], draws: int) -> flo
     whole number from 1 and code holds distinct indices of p.
     """
     weights, draws = _whole_numbers(p), _count("draws", draws)
-    code = tuple(code)
-    if not code or len(set(code)) < len(code) or not set(code) <= set(range(len(weights))):
+    code = tuple(code) if isinstance(code, Iterable) else ()
+    known = all(isinstance(one, Integral) and 0 <= one < len(weights) for one in code)
+    if not code or len(set(code)) < len(code) or not known:
         raise NasbookError(f"code is {code}; it must hold distinct operations from 0 to {len(weights) - 1}")
     if len(code) > draws:
         return 0.0
@@ -249,6 +253,8 @@ def _check(alpha: Tensor, tau: float) -> None:
         raise NasbookError(f"alpha is {got}; it must be a floating tensor of shape (edges, operations)")
     if not isinstance(tau, Real) or isinstance(tau, bool) or not 0 < tau < math.inf:
         raise NasbookError(f"tau is {tau!r}; a temperature must be a positive number")
+    if not 0 < torch.tensor(float(tau), dtype=alpha.dtype) < math.inf:
+        raise NasbookError(f"tau is {tau!r}; {alpha.dtype} rounds that to zero or infinity: choose one nearer to 1")
     logits = alpha.detach()
     bad = (~(logits < float("inf"))).any(dim=-1)  # NaN or +inf; -inf switches an operation off
     bad |= ~(logits > -float("inf")).any(dim=-1)  # (E, O) -> (E,)

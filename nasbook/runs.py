@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from nasbook.errors import NasbookError
-from nasbook.files import read_json, write_atomically
+from nasbook.files import folder_path, read_json, write_atomically
 from nasbook.spaces.genotypes import Genotype
 
 FORMAT = 1
@@ -54,7 +54,7 @@ class Run:
     @classmethod
     def load(cls, folder: str | Path) -> Run:
         """The run in ``folder``. Raises NasbookError if there is none, or one of a newer format."""
-        if not (Path(folder) / "config.json").exists():
+        if not (folder_path(folder) / "config.json").exists():
             raise NasbookError(f"no run in {folder}: it has no config.json")
         if (Path(folder) / "evaluations.csv").exists():
             from nasbook.trials import TrialRun

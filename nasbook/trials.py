@@ -24,7 +24,7 @@ from nasbook import machine, searchers
 from nasbook.config import Config, profile_values
 from nasbook.errors import NasbookError, one_of
 from nasbook.evaluators import Evaluator
-from nasbook.files import read_json, run_folder, write_atomically
+from nasbook.files import folder_path, read_json, run_folder, write_atomically
 from nasbook.journal import Evaluation, Journal, as_table, read
 from nasbook.ledger import BudgetSpent, Ledger, Mapper, one_by_one
 from nasbook.progress import reporter
@@ -119,7 +119,7 @@ def run(
         "evaluator": evaluator.description(),
         **config.model_dump(mode="json"),
     }
-    folder = run_folder(name, profile, seed, overrides) if out is None else Path(out).expanduser()
+    folder = run_folder(name, profile, seed, overrides) if out is None else folder_path(out)
     with RunWriter(folder, header) as writer:
         if not writer.finished:
             facts = {key: header[key] for key in ("method", "profile", "space", "evaluator", "seed")}

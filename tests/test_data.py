@@ -178,6 +178,16 @@ def test_relu_probabilities(digits):
     assert {name for node in genotype.normal for name, _ in node} <= set(DARTS_OPERATIONS[6:])
 
 
+def test_the_cell_is_derived_from_the_law_that_was_searched(digits, monkeypatch):
+    search, laws = begin(digits, draws=3, probability="relu"), {}
+    alpha = torch.linspace(-1, 6, 8).expand(5, 8)
+    search.alphas["normal"].data = alpha.clone()
+    monkeypatch.setattr(data, "probable_code_rule", lambda found, *_, **__: laws.update(found))
+    data.derive(search)
+    p = alpha.relu().double()
+    torch.testing.assert_close(torch.tensor(laws["normal"]), p / p.sum(-1, keepdim=True), rtol=1e-5, atol=1e-9)
+
+
 def test_an_edge_whose_relu_is_zero_everywhere_is_uniform_not_nan(digits):
     search = begin(digits, probability="relu")
     p = torch.softmax(data.logits(torch.full((1, 4), -1.0), search.config), -1)

@@ -1,5 +1,7 @@
 """What trained weights are worth in one architecture: the state of a finished search, paths of cells, accuracies."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,8 @@ import nasbook as nb
 from nasbook.drawing import against_picture
 from nasbook.searchers.rsws import genotype_of
 from nasbook.spaces.names import DARTS_OPERATIONS
-from nasbook.training.derived import path_of, sampled_accuracy, shared_accuracy, trained_search
+from nasbook.training import derived
+from nasbook.training.derived import mean_sampled_accuracy, path_of, shared_accuracy, trained_search
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +41,10 @@ def test_accuracies_are_those_of_the_net_and_change_nothing(run, digits):
     search = trained_search(run, digits)
     before = {name: value.clone() for name, value in search.net.state_dict().items()}
     generator = search.draws.get_state()
-    shared, sampled = shared_accuracy(search, run.genotype), sampled_accuracy(search, "data", draws=2)
+    shared, sampled = shared_accuracy(search, run.genotype), mean_sampled_accuracy(search, "data", draws=2)
     assert all(torch.equal(before[name], value) for name, value in search.net.state_dict().items())
     assert torch.equal(generator, search.draws.get_state())
-    assert sampled == sampled_accuracy(search, "data", draws=2) != shared
+    assert sampled == mean_sampled_accuracy(search, "data", draws=2) != shared
     n = len(search.parts["selection"])
     assert shared * n == pytest.approx(round(shared * n)) and 0 < shared < 1
     nothing = nb.Genotype(normal=((("none", 0),),) * 2, reduce=((("none", 0),),) * 2)
@@ -64,6 +67,14 @@ def test_the_accuracy_is_counted_by_hand(run, digits, monkeypatch):
 
     monkeypatch.setattr(search, "forward", forward)
     assert shared_accuracy(search, run.genotype) == pytest.approx(0.5, abs=1 / len(labels))
+
+
+def test_both_accuracies_are_those_of_the_selection_images(run, digits, monkeypatch):
+    search, asked = trained_search(run, digits), []
+    monkeypatch.setattr(derived, "accuracy", lambda search, paths, positions: asked.append(positions) or len(asked))
+    assert shared_accuracy(search, run.genotype) == 1
+    assert mean_sampled_accuracy(search, "data", draws=3) == (2 + 3 + 4) / 3
+    assert len(asked) == 4 and all(torch.equal(one, search.parts["selection"]) for one in asked)
 
 
 def test_what_is_no_finished_search_on_these_data_is_refused(run, digits, tmp_path):
@@ -97,3 +108,24 @@ def test_the_picture_says_means_and_intervals_and_needs_two_seeds():
     assert axes.get_xlabel().startswith("M") and axes.get_ylabel() == "gap"
     with pytest.raises(nb.NasbookError, match="two seeds"):
         against_picture({"one": {1: [0.2]}}, "M", "gap")
+
+
+@pytest.mark.parametrize(
+    ("method", "draws", "said"),
+    [("dart", 1, "did you mean 'darts'"), ("pc_darts", 1, "the method of the search"), ("data", 0, "draws from 1")],
+)
+def test_a_mean_over_nothing_or_over_another_methods_draws_is_refused(run, digits, method, draws, said):
+    with pytest.raises(nb.NasbookError, match=said):
+        mean_sampled_accuracy(trained_search(run, digits), method, draws)
+
+
+@pytest.mark.parametrize("spoil", [lambda state: state.pop("draws"),
+                                   lambda state: state["alphas"].update(normal=torch.zeros(1, 8))])  # fmt: skip
+def test_a_checkpoint_of_another_search_is_refused_in_one_sentence(run, digits, tmp_path, spoil):
+    copy = tmp_path / "copy"
+    shutil.copytree(run.folder, copy)
+    state = torch.load(copy / "checkpoint.pt", weights_only=True)
+    spoil(state)
+    torch.save(state, copy / "checkpoint.pt")
+    with pytest.raises(nb.NasbookError, match="not one of this search"):
+        trained_search(nb.Run.load(copy), digits)

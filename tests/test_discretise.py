@@ -155,6 +155,21 @@ def test_the_widget_shows_the_frame_of_its_controls():
     assert widget.errors.outputs == ()
 
 
+def test_the_menu_of_thresholds_is_off_where_no_threshold_cuts():
+    story = story_of(2)
+    widget = discretise.explore(story)
+    menu = widget.controls["threshold"]
+    assert widget.controls["rule"].value == DARTS and menu.disabled
+    for rule in (*RULES, *reversed(RULES)):
+        widget.controls["rule"].value = rule
+        assert menu.disabled == (rule != THRESHOLD)
+        seen = set()
+        for value in THRESHOLDS:
+            menu.value = value
+            seen.add(tuple(re.findall("<path[^>]+", widget.now().svg)))  # the arcs: what the cell keeps
+        assert (len(seen) == 1) == menu.disabled
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [

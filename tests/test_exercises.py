@@ -182,6 +182,8 @@ def test_an_answer_can_be_interrupted():
         ([1.0, 2.25], [1, 2], 0.2, "entry [1] of it is 2.25, right is 2"),
         (2, 2, 0, None),
         (2, 3, 0, "it is 2, right is 3"),
+        (2.00000001, 2, 1e-9, "it is 2.00000001, right is 2"),
+        (torch.ones(2, requires_grad=True), [1, 1], 0, None),
         ([[0, 1], [2, 5]], [[0, 1], [2, 3]], 1, "entry [1, 1] of it is 5, right is 3"),
         (1, [1, 2], np.inf, "it has the shape (), wanted is (2,)"),
         ([1, 2], [[1, 2]], np.inf, "it has the shape (2,), wanted is (1, 2)"),

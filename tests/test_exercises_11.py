@@ -47,6 +47,10 @@ def none_as_strength(p, nodes, none):
     return cell
 
 
+def pairs_turned_round(p, nodes, none):
+    return [[(source, op) for op, source in node] for node in chapter_11.derive(p, nodes, none)]
+
+
 def none_is_always_first(p, nodes, none):
     return chapter_11.derive(p, nodes, 0)
 
@@ -62,6 +66,7 @@ def none_is_always_first(p, nodes, none):
         ("11.2", whole_buffer, "momentum scales the buffer"),
         ("11.2", decay_outwards, "pulls towards zero"),
         ("11.3", none_as_strength, "counts `none` as strength"),
+        ("11.3", pairs_turned_round, "yours is the other way round"),
         ("11.3", none_is_always_first, "when `none` comes last"),
     ],
 )

@@ -126,6 +126,21 @@ def test_the_optimizers_share_nothing_and_leave_nothing_out(digits):
     assert not weights & alphas
 
 
+def test_each_kind_of_cell_begins_at_logits_of_its_own(digits):
+    search = begin(digits, nodes=4, alpha_mean=0.5, alpha_deviation=0.1)
+    normal, reduce = (alpha.detach() for alpha in search.alphas.values())
+    assert not torch.isclose(normal, reduce).any()
+    for alpha in (normal, reduce):  # 112 numbers each
+        assert abs(float(alpha.mean()) - 0.5) < 5 * 0.1 / 112**0.5 and 0.07 < float(alpha.std()) < 0.14
+
+
+def test_no_two_purposes_share_a_stream(digits):
+    """Architectures, images, disturbances and the order of each part are drawn from generators that differ."""
+    search = begin(digits)
+    generators = [search.draws, search.augmentation, search.noise, *(one.generator for one in search.samplers.values())]
+    assert len({tuple(one.get_state().tolist()) for one in generators}) == len(generators) == 5
+
+
 def test_alphas_that_a_draw_of_none_cuts_off_get_a_zero_gradient(digits, monkeypatch):
     """Where every edge of a later cell draws `none`, nothing before that cell reaches the loss."""
     search = begin(digits, nodes=1)
@@ -277,6 +292,8 @@ def test_the_learning_rate_of_the_trace_is_the_one_that_was_used(digits, tmp_pat
     run = nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "weight_lr": 0.025})
     used = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["weight_optimizer"]["param_groups"][0]["lr"]
     assert used == run.last("weights", "learning_rate") == pytest.approx((0.025 + 0.001) / 2)
+    temperatures = run.trace.query("quantity == 'temperature'")["value"].tolist()
+    assert temperatures == pytest.approx([10.0, 5.05]), "the loop counts epochs from 0"
 
 
 def test_the_fixed_reduction_cell_leaves_one_kind_to_search(digits, tmp_path):
@@ -379,6 +396,13 @@ def test_evaluating_changes_nothing(digits):
     assert not changed(before, search.net.state_dict().items())
     assert torch.equal(draws, search.draws.get_state())
     assert torch.equal(augmentation, search.augmentation.get_state())
+
+
+def test_the_evaluation_judges_every_selection_image_once_and_no_other(digits, monkeypatch):
+    search, asked = begin(digits), []
+    monkeypatch.setattr(loop, "accuracy", lambda search, paths, positions: asked.append(positions) or 0.5)
+    assert loop.sampled_accuracy(gdas, search, 1) == 0.5
+    assert torch.equal(asked[0].sort().values, search.parts["selection"])
 
 
 @pytest.mark.slow

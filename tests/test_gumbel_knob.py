@@ -118,6 +118,18 @@ def test_every_frame_is_drawn_in_time_within_its_page_and_legibly(noise):
     assert median(seconds) < 0.05
 
 
+def test_what_is_pale_says_why_and_every_dot_has_the_colour_of_its_winner(noise):
+    for kind, other in (("soft", "hard"), ("hard", "soft")):
+        drawn = render(noise, 0.9, 0.4, 1.0, kind).svg
+        assert drawn.count(f"(pale: made of {other} samples)") == list(ESTIMATORS.values()).count(other)
+        assert f"made of {kind} samples" not in drawn and ("discs hard, dots soft" in drawn) == (kind == "hard")
+        winners = (LOGITS + noise[:500]).argmax(axis=1)
+        groups = re.findall(r'<g fill="(#\w+)" fill-opacity="[\d.]+">(.+?)</g>', drawn)
+        counts = [dots.count("<circle") for _, dots in groups]
+        assert [ink for ink, _ in groups] == list(simplex.COLOURS)
+        assert counts == np.bincount(winners, minlength=3).tolist()
+
+
 def test_a_bar_too_long_is_cut_and_says_so(noise):
     cut = render(noise, 0.0, 0.0, 0.05, "hard")
     longest = max(measure(np.zeros(3), noise, 0.05).noise.values())
@@ -128,6 +140,10 @@ def test_a_bar_too_long_is_cut_and_says_so(noise):
 def test_the_widget_shows_the_frame_of_its_controls(noise):
     widget = gumbel_knob.explore(noise)
     assert set(widget.controls) == {"logit_a", "logit_b", "tau", "sample"}
+    frames = [render(noise, 0.9, 0.4, tau, "hard") for tau in (0.1, 1.0, 10.0)]
+    left = widget._repr_mimebundle_()
+    assert left["text/plain"] == " ".join(frame.sentence for frame in frames)
+    assert f'height="{3 * gumbel_knob.HEIGHT}"' in left["image/svg+xml"]
     before = widget.now().sentence
     for name, value in {"logit_a": -1.0, "logit_b": 1.5, "tau": 0.1, "sample": "soft"}.items():
         widget.controls[name].value = value

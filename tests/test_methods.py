@@ -18,6 +18,7 @@ from nasbook.training.numerics import frozen_statistics
 VARIANTS = {name: {} for name in METHODS} | {
     "darts finite-difference": {"unrolling": "finite-difference"},
     "darts exact": {"unrolling": "exact"},
+    "gdas legacy": {"legacy_zero_grad": True},
 }
 OPERATION = r"cells\.\d+\.edges\.\d+\.\d+"
 TWO_LEVELS = [name for name in VARIANTS if name.split()[0] not in ("snas", "rsws")]

@@ -80,17 +80,23 @@ def test_every_frame_is_drawn_in_time_within_its_page_and_legibly():
         assert frame == render(big, alphas, sharpness)
         assert min(map(float, re.findall(r'font-size="([\d.]+)"', frame.svg))) >= 11
         assert "nan" not in frame.svg
-        for x, y in re.findall(r"M([\d.-]+) ([\d.-]+)h", frame.svg):
-            assert 0 <= float(x) < mixer.WIDTH and 0 <= float(y) < mixer.HEIGHT
+        maps = re.findall(r"<g transform.+?</g>", frame.svg)
+        assert len(maps) == 12
+        for x, y, wide in (one[1:] for part in maps for one in rectangles(part)):
+            assert 0 <= x < x + wide <= mixer.WIDTH and 0 <= y < mixer.HEIGHT
         assert frame.svg.count('stroke-width="3.5"') == 1, "the kept one is framed"
     assert median(seconds) < 0.05
 
 
 def rectangles(drawn):
-    """The (colour, x, y, width) of every rectangle in a map's paths."""
+    """The (colour, x, y, width) of every rectangle in a map's paths, on the page."""
+    (move,) = re.findall(r'<g transform="translate\(([\d.]+) ([\d.]+)\) scale\(([\d.]+) ([\d.]+)\)">', drawn)
+    left, top, wide, tall = map(float, move)
     found = []
     for d, colour in re.findall(r'<path d="([^"]+)" fill="(#\w+)"', drawn):
-        found += [(colour, *map(float, one)) for one in re.findall(r"M([\d.-]+) ([\d.-]+)h([\d.-]+)v", d)]
+        for one in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3(?=M|$)", d):
+            x, y, across = map(int, one)
+            found.append((colour, left + wide * x, top + tall * y, wide * across))
     return found
 
 
@@ -124,6 +130,10 @@ def test_the_widget_shows_the_frame_of_its_controls(story):
     widget = mixer.explore(story, ALPHAS)
     assert set(widget.controls) == {*DARTS_OPERATIONS, "sharpness"}
     assert widget.now() == render(story, ALPHAS)
+    frames = [render(story, ALPHAS), render(story, ALPHAS, 20)]
+    left = widget._repr_mimebundle_()
+    assert left["text/plain"] == f"{frames[0].sentence} {frames[1].sentence}"
+    assert f'height="{2 * mixer.HEIGHT}"' in left["image/svg+xml"]
     before = widget.now().sentence
     for name, value in {"none": -2.0, "dil_conv_5x5": 2.0, "sharpness": 4.0}.items():
         widget.controls[name].value = value

@@ -1,28 +1,18 @@
 """MSG-DAS: exclusive sub-graphs, one memory, a teacher that only speaks, skips whose gradient shrinks."""
 
-import numpy as np
 import pytest
-import tiny
 import torch
+from tiny import TINY, begin
 
 import nasbook as nb
 from nasbook import relaxations
-from nasbook.searchers import darts, gdas, msg_das
-from nasbook.spaces.cells import SearchCell
-from nasbook.spaces.operations import drop_block
+from nasbook.searchers import gdas, msg_das
 from nasbook.training import search as loop
-from nasbook.training.memory import SavedBytes, peak_bytes
+from nasbook.training.memory import SavedBytes
 
 LIKE_GDAS = {"alpha_decay": 1e-3, "alpha_deviation": 1e-3}
 BARE = {"guidance": 0.0, "drop_ratios": ()}
 STEPS = (msg_das.weight_step, msg_das.architecture_step)
-
-
-def begin(method, data, epoch=0, **settings):
-    """A search in its first step of ``epoch``: from the second on, the teacher and DropBlock are at work."""
-    search = tiny.begin(method, data, **settings)
-    search.step = epoch * search.per_epoch
-    return search
 
 
 def operations(net):
@@ -130,7 +120,7 @@ def test_paths_that_a_draw_of_none_cuts_off_give_a_zero_gradient(digits, monkeyp
 def test_more_sub_graphs_than_operations_are_refused_in_one_sentence(digits, tmp_path):
     said = "subgraphs is 9, but there are 8 operations; sub-graphs may not share one"
     with pytest.raises(nb.NasbookError) as caught:
-        nb.search("msg_das", data=digits, out=tmp_path / "run", **tiny.TINY, subgraphs=9)
+        nb.search("msg_das", data=digits, out=tmp_path / "run", **TINY, subgraphs=9)
     assert str(caught.value) == said and not (tmp_path / "run").exists()
     with pytest.raises(nb.NasbookError, match="subgraphs is 3, but there are 2 operations"):
         msg_das.Config.make({"subgraphs": 3, "operations": ("skip_connect", "conv_1x1")})
@@ -163,26 +153,6 @@ def everything(search):
     return [value for value in found if isinstance(value, torch.Tensor)]
 
 
-def peak(method, search, step):
-    """The most bytes that autograd keeps in one step."""
-    return peak_bytes(lambda: getattr(method, step)(search, *search.batches["weights"]), search.net)
-
-
-@pytest.mark.parametrize("step", ["weight_step", "architecture_step"])
-def test_the_memory_of_two_sub_graphs_is_that_of_one(digits, step):
-    """Bytes that autograd keeps at the peak of a step, mean over 20 draws, with teacher and DropBlock running."""
-    batch = {"batch_size": 8}
-    ours, theirs = begin("msg_das", digits, epoch=1, **batch), begin("gdas", digits, **batch)
-    dense = begin("darts", digits, unrolling="first-order", **batch)
-    for cell in dense.net.cells:
-        cell.grouped = False
-    assert msg_das.guidance_weight(ours) > 0 and msg_das.dropped_skips(ours) is not None
-    two = np.mean([peak(msg_das, ours, step) for _ in range(20)])
-    one = np.mean([peak(gdas, theirs, step) for _ in range(20)])
-    assert one <= two < 1.25 * one
-    assert two < peak(darts, dense, step) / 4
-
-
 def test_the_teacher_speaks_and_leaves_no_trace(digits):
     search = begin("msg_das", digits, epoch=1)
     msg_das.weight_step(search, *search.batches["weights"])
@@ -202,6 +172,7 @@ def test_the_teacher_speaks_and_leaves_no_trace(digits):
 
 def test_the_teacher_is_the_blend_of_all_operations_normalised_by_the_batch(digits):
     search = begin("msg_das", digits, epoch=1)
+    search.tau = 7.0  # of the sampler alone
     with torch.no_grad():
         for alpha in search.alphas.values():
             alpha.copy_(torch.randn(alpha.shape, generator=search.draws))
@@ -283,7 +254,7 @@ def test_the_guided_loss_has_the_labels_and_the_teacher_in_the_weight_of_now(dig
     images, labels = search.batches["weights"]
     soft, scores, forward = msg_das.teacher(search, images), [], search.net.classifier.forward
     monkeypatch.setattr(search.net.classifier, "forward", lambda x: scores.append(forward(x)) or scores[-1])
-    msg_das.weight_step(search, images, labels)
+    told, hits = msg_das.weight_step(search, images, labels)
     right = torch.zeros(10)
     truth = torch.nn.functional.one_hot(labels, 10)
     assert len(scores) == 3, "a teacher and two sub-graphs"
@@ -291,86 +262,18 @@ def test_the_guided_loss_has_the_labels_and_the_teacher_in_the_weight_of_now(dig
         q = one.detach().softmax(-1)
         right += ((q - truth) + 0.3 * (q - soft)).mean(0)
     torch.testing.assert_close(search.net.classifier.bias.grad, right, rtol=1e-4, atol=1e-6)
+    each = [torch.nn.functional.cross_entropy(one.detach(), labels) for one in scores[1:]]
+    torch.testing.assert_close(told, torch.stack(each).mean())  # without the guidance
+    assert float(hits) == sum(int((one.argmax(1) == labels).sum()) for one in scores[1:]) / 2
 
 
-def exact_kept(size, side, ratio):
-    """The expected share of a size x size map that DropBlock keeps, pixel by pixel: (1 - gamma)^(blocks over it)."""
-    gamma = ratio / side**2 * size**2 / (size - side + 1) ** 2
-    starts = range(size - side + 1)
-    over = [sum(start <= place < start + side for start in starts) for place in range(size)]
-    return float(np.mean([[(1 - gamma) ** (a * b) for a in over] for b in over])), gamma
-
-
-def test_drop_block_keeps_what_its_law_says():
-    kept, gamma = exact_kept(8, 3, 0.1)
-    assert gamma == pytest.approx(0.0197531, abs=1e-7) and (1 - gamma) ** 9 == pytest.approx(0.835640, abs=1e-6)
-    assert exact_kept(32, 3, 0.1)[1] == pytest.approx(0.0126420, abs=1e-6)
-    ones = torch.ones(2000, 8, 8, 8)
-    share = drop_block(ones, 0.1, 3, torch.Generator().manual_seed(0)).mean(dim=(1, 2, 3))
-    assert 0.9 <= kept < 0.91
-    assert abs(float(share.mean()) - kept) < 5 * float(share.std()) / len(share) ** 0.5
-
-
-def test_drop_block_zeroes_blocks_of_each_image_and_channel_and_scales_nothing():
-    x = 1 + torch.rand(6, 5, 9, 7, generator=torch.Generator().manual_seed(1))
-    y = drop_block(x, 0.15, 3, torch.Generator().manual_seed(2))
-    gone = y == 0
-    assert torch.equal(y[~gone], x[~gone]), "what is kept is kept as it is"
-    whole = torch.nn.functional.avg_pool2d(gone.float(), 3, stride=1) == 1  # (6, 5, 7, 5): corners of full blocks
-    covered = torch.nn.functional.max_pool2d(torch.nn.functional.pad(whole.float(), (2, 2, 2, 2)), 3, stride=1) == 1
-    assert gone.any() and torch.equal(covered, gone), "every zero lies in a whole 3x3 block inside the map"
-    masks = gone.flatten(2)
-    assert not torch.equal(masks[0, 0], masks[1, 0]) and not torch.equal(masks[0, 0], masks[0, 1])
-
-
-def test_drop_block_of_nothing_is_the_identity_and_a_large_block_covers_the_map():
-    x = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(3))
-    assert torch.equal(drop_block(x, 0.0, 3, torch.Generator().manual_seed(4)), x)
-    y = drop_block(torch.ones(500, 4, 2, 2), 0.25, 3, torch.Generator().manual_seed(5)).flatten(2)
-    assert set(y.sum(-1).unique().tolist()) == {0.0, 4.0}
-    assert abs(float(y.mean()) - 0.75) < 5 * (0.75 * 0.25 / 2000) ** 0.5
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-def test_the_expected_gradient_of_the_skip_shrinks_by_the_kept_fraction(stride):
-    """In a cell, with a loss in which all pixels weigh alike; with DropBlock's usual rescaling it would be 1."""
-    cell = SearchCell(2, stride, ("skip_connect", "none"), nodes=1)
-    generator = torch.Generator().manual_seed(6)
-    x = torch.rand(16, 2, 8 * stride, 8 * stride, generator=generator)
-    weights = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True)
-
-    def disturb(name, y):
-        """Ones for the skip's output, so that its slope is the share that is kept."""
-        return drop_block(torch.ones_like(y), 0.1, 3, generator) if name == "skip_connect" else y
-
-    found = []
-    for _ in range(100):
-        y = cell(x, x, weights, [[0], [1]], disturb)
-        found.append(float(torch.autograd.grad(y.mean(), weights)[0][0, 0]))
-    kept, _ = exact_kept(8, 3, 0.1)
-    error = 5 * np.std(found, ddof=1) / len(found) ** 0.5
-    assert abs(np.mean(found) - kept) < error < 0.02
-
-
-def test_drop_block_befalls_skips_alone_while_searching_alone(digits):
-    search = begin("msg_das", digits, epoch=1)
-    disturb = msg_das.dropped_skips(search)
-    y = torch.ones(4, 4, 8, 8)
-    for name in search.config.operations:
-        assert torch.equal(disturb(name, y), y) == (name != "skip_connect")
-    noise = search.noise.get_state()
-    loop.sampled_accuracy(msg_das, search, 1)
-    assert torch.equal(noise, search.noise.get_state()), "the evaluation dropped blocks"
-
-
-def test_the_share_that_is_dropped_rises_in_four_steps():
-    paper = msg_das.Config.make(msg_das.PROFILES["paper"])
-    starts = {0: 0.0, 60: 0.05, 120: 0.1, 180: 0.15}
-    found = [msg_das.drop_ratio(paper, epoch) for epoch in range(240)]
-    assert found == [starts[epoch - epoch % 60] for epoch in range(240)]
-    assert msg_das.drop_ratio(msg_das.Config.make({"drop_ratios": ()}), 5) == 0.0
-    short = msg_das.Config.make({"epochs": 6})
-    assert [msg_das.drop_ratio(short, epoch) for epoch in range(6)] == [0.0, 0.0, 0.05, 0.1, 0.1, 0.15]
+def test_what_is_evaluated_is_the_first_sub_graph_whose_law_is_softmax_of_alpha(digits):
+    search = begin("msg_das", digits)
+    state = search.draws.get_state()
+    drawn = msg_das.subgraphs(search)
+    search.draws.set_state(state)
+    found = msg_das.paths(search)
+    assert all(torch.equal(found[kind], drawn[kind][0]) for kind in ("normal", "reduce"))
 
 
 def test_the_papers_settings():

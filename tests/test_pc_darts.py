@@ -228,3 +228,9 @@ def test_runs_without_edge_weights_say_so(digits, tmp_path):
 def test_channels_that_cannot_be_shared_out_are_refused(make, said):
     with pytest.raises(nb.NasbookError, match=said):
         make()
+
+
+@pytest.mark.parametrize(("epochs", "frozen"), [(1, 0.9), (2, 0.8)])
+def test_a_search_that_leaves_no_epoch_to_the_alphas_is_refused(epochs, frozen):
+    with pytest.raises(nb.NasbookError, match="leaves none of"):
+        pc_darts.Config.make({"epochs": epochs, "frozen": frozen})

@@ -72,3 +72,11 @@ def test_in_a_script_the_sentence_ends_the_process_with_status_2():
 def test_bad_calls_are_refused_in_one_sentence(digits, tmp_path, call, said):
     with pytest.raises(nb.NasbookError, match=said):
         nb.search(**{"method": "gdas", "data": digits, "out": tmp_path, **call})
+
+
+@pytest.mark.parametrize("out", ["", 3, "a\0b"])
+def test_what_is_no_folder_is_refused(digits, out, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(nb.NasbookError, match="is no folder"):
+        nb.search("gdas", data=digits, out=out, **TINY)
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 from tiny import begin
 
+from nasbook.errors import NasbookError
 from nasbook.searchers import rsws
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
@@ -25,6 +26,13 @@ def test_paper_profile_is_the_published_protocol():
                      weight_decay=3e-4, clip=1.0, candidates=1000, candidate_images=640, finalists=10,
                      order=("weights",))  # fmt: skip
     assert {name: getattr(config, name) for name in published} == published
+
+
+def test_one_half_of_the_images_trains_and_the_other_judges(digits):
+    search = begin("rsws", digits, split=rsws.Config().split)
+    trained, judged = search.samplers["weights"].indices, search.parts["selection"]
+    assert abs(len(trained) - len(judged)) <= 20 and len(trained) + len(judged) == len(search.data)
+    assert not set(trained.tolist()) & set(judged.tolist())
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +156,8 @@ def test_a_path_of_zeros_and_ones_is_written_down_as_it_is():
     expected = ((("none", 0), ("dil_conv_5x5", 1)), (("skip_connect", 0), ("skip_connect", 2)))
     assert rsws.genotype_of({"normal": path, "reduce": path}, config) == Genotype(expected, reduce=expected)
     assert DARTS_OPERATIONS[7] == "dil_conv_5x5"
+
+
+def test_more_finalists_than_candidates_are_refused():
+    with pytest.raises(NasbookError, match="finalists is 5, but there are 4"):
+        rsws.Config.make({"candidates": 4, "finalists": 5})

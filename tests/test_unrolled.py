@@ -181,7 +181,11 @@ def test_losses_that_do_not_depend_on_the_architecture_have_gradient_zero():
         ({"xi": -1.0}, "xi is -1.0"),
         ({"xi": math.nan}, "xi is nan"),
         ({"radius": 0.0}, "radius is 0.0"),
+        ({"radius": 1e-30, "method": "finite-difference"}, "moves no weight"),
+        ({"xi": "1"}, "xi is '1'"),
+        ({"xi": True}, "xi is True"),
         ({"momentum": math.inf}, "momentum is inf"),
+        ({"velocity": [1.0]}, "a tensor or None"),
         ({"velocity": []}, "1 weights and 0 momentum buffers"),
         ({"velocity": [torch.ones(2)]}, "has the shape"),
     ],
@@ -195,3 +199,32 @@ def test_a_loss_that_is_no_scalar_is_refused():
     one = torch.ones(2)
     with pytest.raises(NasbookError, match="must return a scalar"):
         architecture_gradient(lambda w, a: w[0] * a[0], lambda w, a: w[0].sum(), [one], [one], xi=0.1)
+
+
+@pytest.mark.parametrize("place", ["weights", "alphas"])
+@pytest.mark.parametrize("given", [None, [], [1.0], [torch.ones(2, dtype=torch.int64)], 3])
+def test_what_is_no_list_of_floating_tensors_is_refused(place, given):
+    tensors = {"weights": [torch.ones(2)], "alphas": [torch.ones(2)]} | {place: given}
+    with pytest.raises(NasbookError, match=f"{place} must be floating tensors"):
+        architecture_gradient(toy_train, toy_valid, *tensors.values(), xi=0.1)
+
+
+@pytest.mark.parametrize("method", ["exact", "finite-difference"])
+def test_a_training_loss_that_uses_other_weights_is_refused(method):
+    weight, alpha = torch.tensor(-2.0, **DOUBLE), torch.tensor(2.0, **DOUBLE)
+    with pytest.raises(NasbookError, match="does not depend on the weights"):
+        architecture_gradient(lambda w, a: (weight - a[0]) ** 2, toy_valid, [weight], [alpha], xi=0.1, method=method)
+
+
+def test_it_works_without_gradients_around_it_and_with_an_iterator_of_weights():
+    net, alpha = torch.nn.Linear(1, 1, bias=False).double(), torch.tensor([[2.0]], **DOUBLE)
+    listed = architecture_gradient(toy_loss, toy_loss, list(net.parameters()), [alpha], xi=0.1)
+    with torch.no_grad():
+        found = architecture_gradient(toy_loss, toy_loss, net.parameters(), [alpha], xi=0.1)
+    assert torch.equal(*listed, *found) and float(listed[0]) != 0
+    with torch.inference_mode(), pytest.raises(NasbookError, match="inference_mode"):
+        architecture_gradient(toy_loss, toy_loss, net.parameters(), [alpha], xi=0.1)
+
+
+def toy_loss(weights, alphas):
+    return ((weights[0] - alphas[0]) ** 2).sum()

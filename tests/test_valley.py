@@ -95,7 +95,9 @@ def test_the_sentence_says_what_the_data_hold(setting):
     numbers = [float(one) for one in re.findall(r"-?\d+(?:\.\d+)?", said)]
     here, end = slopes(alpha, w, xi, bend, radius), walk(alpha, w, xi, inner, bend, radius)[-1, 0]
     rest = settles(xi, bend, radius)
-    assert numbers == pytest.approx([alpha, w, xi, radius, bend, *here, STEPS, inner, end, rest, 1], abs=6e-4)
+    assert numbers == pytest.approx(
+        [alpha, w, xi, radius, bend, *here, STEPS, valley.RATE, inner, end, rest, 1], abs=6e-4
+    )
 
 
 def test_every_frame_is_drawn_in_time_within_its_page_and_legibly():
@@ -153,6 +155,34 @@ def test_the_widget_shows_the_frame_of_its_controls():
         for edge in (widget.controls[name].min, widget.controls[name].max):
             widget.controls[name].value = edge
     assert widget.errors.outputs == ()
+
+
+def test_without_a_kernel_three_virtual_steps_remain_one_below_the_other():
+    widget = valley.explore()
+    widget.controls["w"].value = 1.0
+    left = widget._repr_mimebundle_()
+    frames = [render(xi, 1, 2.0, 1.0) for xi in (0.0, 0.25, 0.5)]
+    assert left["text/plain"] == " ".join(frame.sentence for frame in frames)
+    drawn = left["image/svg+xml"]
+    assert f'height="{3 * valley.HEIGHT}"' in drawn and drawn.count("<svg") == drawn.count("</svg>") == 1
+    groups = re.findall(r'<g transform="translate\(0 (\d+)\)">\n(.+?)\n</g>', drawn, flags=re.DOTALL)
+    assert [int(top) for top, _ in groups] == [0, valley.HEIGHT, 2 * valley.HEIGHT]
+    for (_, inner), frame in zip(groups, frames):
+        assert inner in frame.svg and frame.svg.count("<text") == inner.count("<text")
+
+
+def test_a_contour_has_no_corner_that_can_be_seen():
+    """Between two of its points it stays within half a pixel of the true curve."""
+    left, top, side = valley.PLANE
+    unit = side / (HIGH - LOW)
+    for level in set(valley.LEVELS) - {1.0}:
+        for line in (part for part in valley._contour(level) if part.startswith("<polyline")):
+            (points,) = re.findall(r'points="([^"]+)"', line)
+            places = np.array([tuple(map(float, point.split(","))) for point in points.split()])
+            x, y = (places[1:] + places[:-1]).T / 2
+            alpha, w = LOW + (x - left) / unit, HIGH - (y - top) / unit
+            slope = np.hypot(alpha, w - 2)  # of alpha w - 2 alpha, in alpha and w
+            assert (np.abs(alpha * w - 2 * alpha + 1 - level) / slope * unit).max() < 0.5
 
 
 @pytest.mark.parametrize(

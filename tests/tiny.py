@@ -12,11 +12,11 @@ TINY = {"seed": 0, "epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "no
         "split": (0.4, 0.4, 0.2)}  # fmt: skip
 
 
-def begin(method, data, **settings):
-    """The search of ``method`` in its first step: tau 1, and a batch of every part it reads."""
+def begin(method, data, epoch=0, **settings):
+    """The search of ``method`` in the first step of ``epoch``: tau 1, and a batch of every part it reads."""
     config = import_module(METHODS[method]).Config.make(TINY | settings)
     search = state.start(config, data, split(data.labels, config.split, config.seed))
-    search.net.train()
     search.tau = 1.0
+    search.step = epoch * search.per_epoch
     search.batches = {part: loop.next_batch(search, part) for part in config.updates}
     return search

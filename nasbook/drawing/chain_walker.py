@@ -23,15 +23,14 @@ MIDDLE = (205, 210)
 NODE = 28
 TOKEN, BAR, LIMIT = "#D55E00", "#56B4E9", style.INK
 FLOOR = 1e-6
-BRIDGE = 0.03
 CHAINS = {
     "two states": None,
     "a ring of three": [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
     "two ends that keep": [[1, 0, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 0, 1]],
     "two pairs, a weak bridge": [
         [0.4, 0.6, 0, 0],
-        [0.6, 0.4 - BRIDGE, BRIDGE, 0],
-        [0, BRIDGE, 0.4 - BRIDGE, 0.6],
+        [0.6, 0.37, 0.03, 0],
+        [0, 0.03, 0.37, 0.6],
         [0, 0, 0.6, 0.4],
     ],
 }
@@ -93,9 +92,8 @@ def prepare(transitions: np.ndarray, start: int, uniforms: np.ndarray) -> Story:
 def render(story: Story, step: int) -> shell.Frame:
     """Frame ``step``, 0 to T: the graph with the token, the bars, the distance."""
     said = sentence(story, step)
-    return shell.Frame(
-        svg.page(WIDTH, HEIGHT, said, [*_graph(story, step), *_bars(story, step), *_curve(story, step)]), said
-    )
+    parts = [*_graph(story, step), *_bars(story, step), *_curve(story, step)]
+    return shell.Frame(svg.page(WIDTH, HEIGHT, said, parts), said)
 
 
 def sentence(story: Story, step: int) -> str:
@@ -159,7 +157,7 @@ def _edge(places: Sequence[tuple[float, float]], begin: int, end: int, share: fl
     else:
         way = atan2(y2 - y1, x2 - x1)
         bend = _at((x1 + x2) / 2, (y1 + y2) / 2, 46, way - pi / 2)
-        start, tip = _towards(x1, y1, *bend), _towards(x2, y2, *bend)
+        start, tip = (_at(x, y, NODE + 1, atan2(bend[1] - y, bend[0] - x)) for x, y in (places[begin], places[end]))
         bends = [bend]
         label = _at((x1 + x2) / 2, (y1 + y2) / 2, 25, way - pi / 2)
     colour = TOKEN if last else "#6E6E6E"
@@ -222,8 +220,7 @@ def _curve(story: Story, step: int) -> list[str]:
     for power in range(0, decades + 1, 2):
         _, y = at(0, 10**-power)
         parts += [svg.line(left, y, right, y), svg.text(left - 6, y + 4, _small(10.0**-power), 11, "end")]
-    for t in (0, last // 2, last):
-        parts.append(svg.text(at(t, 1)[0], bottom + 15, str(t), 11, "middle"))
+    parts += [svg.text(at(t, 1)[0], bottom + 15, str(t), 11, "middle") for t in (0, last // 2, last)]
     points = [at(t, value) for t, value in enumerate(story.distance)]
     parts += [
         svg.polyline(points, "#0072B2", width=2),
@@ -250,11 +247,6 @@ def _places(count: int) -> list[tuple[float, float]]:
 
 def _at(x: float, y: float, radius: float, angle: float) -> tuple[float, float]:
     return x + radius * cos(angle), y + radius * sin(angle)
-
-
-def _towards(x: float, y: float, aim_x: float, aim_y: float) -> tuple[float, float]:
-    """The point on the rim of the node at (x, y) that faces an aim."""
-    return _at(x, y, NODE + 1, atan2(aim_y - y, aim_x - x))
 
 
 def _blend(share: float) -> str:

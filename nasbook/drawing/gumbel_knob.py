@@ -13,9 +13,8 @@ import ipywidgets
 import numpy as np
 
 from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, choice, slider
+from nasbook.drawing.shell import Frame, Stills, choice, slider
 from nasbook.drawing.simplex import COLOURS, LETTERS, places, triangle
-from nasbook.drawing.valley import Stills
 from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 430
@@ -113,7 +112,7 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
     logits = np.array([logit_a, logit_b, 0.0])
     p = softmax(logits)
     soft = softmax((logits + noise[:SHOWN]) / tau)
-    winners = soft.argmax(axis=1)
+    winners = (logits + noise[:SHOWN]).argmax(axis=1)
     shares = np.bincount(winners, minlength=3) / SHOWN
     found = measure(logits, noise, tau)
     length = float(np.linalg.norm(found.exact))
@@ -151,7 +150,7 @@ def explore(noise: np.ndarray) -> Stills:
         "tau": temperature(),
         "sample": choice("sample", [("hard (one-hot)", "hard"), ("soft (concrete)", "soft")], "hard"),
     }
-    return Stills(lambda **values: render(noise, **values), controls, HEIGHT, STILLS)
+    return Stills(lambda **values: render(noise, **values), controls, WIDTH, HEIGHT, STILLS)
 
 
 def temperature() -> ipywidgets.FloatLogSlider:

@@ -12,15 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbook.drawing import style, svg
-from nasbook.drawing.shell import slider
+from nasbook.drawing.shell import Stills, slider
 from nasbook.drawing.svg import Frame
-from nasbook.drawing.valley import Stills
 from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 440
 MAP, TOP, BIG, LOW = 92.0, 290.0, 176.0, 52.0
 """Side and top edge of the maps below, side and top edge of those above."""
-TINTS = 12
+TINTS = 10
 """Shades between white and a full colour: few enough that a map is a few dozen path elements."""
 POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)
 MOST_PIXELS = 32 * 32
@@ -143,7 +142,7 @@ def explore(story: Story, alphas: Sequence[float] | None = None) -> Stills:
     def show(sharpness: float, **values: float) -> Frame:
         return render(story, [values[name] for name in story.operations], sharpness)
 
-    return Stills(show, controls, HEIGHT, STILLS)
+    return Stills(show, controls, WIDTH, HEIGHT, STILLS)
 
 
 def _candidate(story: Story, place: int, name: str, share: float, chosen: bool) -> list[str]:
@@ -198,7 +197,10 @@ def _pixels(codes: np.ndarray, colours: Mapping[int, str], x: float, y: float, s
 
 
 def _squares(mask: np.ndarray) -> str:
-    """Where ``mask`` (H, W) is true, squares as the words of a path; neighbours in a row are one rectangle."""
+    """Where ``mask`` (H, W) is true, squares as the words of a path; neighbours in a row are one rectangle.
+
+    A fill closes each rectangle by itself.
+    """
     edges = np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))), axis=1)  # (H, W) -> (H, W + 1)
     begins, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1]
-    return "".join(f"M{first} {row}h{last - first}v1h{first - last}z" for (row, first), last in zip(begins, ends))
+    return "".join(f"M{first} {row}h{last - first}v1h{first - last}" for (row, first), last in zip(begins, ends))

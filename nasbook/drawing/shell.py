@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import ipywidgets
 
-from nasbook.drawing.svg import Frame
+from nasbook.drawing.svg import Frame, stack
 
 CAPTION = 70
 """Pixels below a frame for its sentence, three lines, so that nothing below the widget jumps."""
@@ -53,6 +54,30 @@ class Shell(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs) -> dict:
         svg, sentence = self.now()
         return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": svg, "text/plain": sentence}
+
+
+class Stills(Shell):
+    """A shell that leaves several frames, one below the other, to a reader without a kernel.
+
+    ``width``: that of the frames, in pixels. ``stills``: for each of these frames the values that replace those of the
+    controls.
+    """
+
+    def __init__(
+        self,
+        render: Callable[..., Frame],
+        controls: Mapping[str, ipywidgets.Widget],
+        width: int,
+        height: int,
+        stills: Sequence[Mapping[str, Any]],
+    ):
+        self.stills, self.size = stills, (width, height)
+        super().__init__(render, controls, height)
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        now = {name: control.value for name, control in self.controls.items()}
+        left = stack([self.render(**now | still) for still in self.stills], *self.size)
+        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left.svg, "text/plain": left.sentence}
 
 
 def slider(description: str, value: float, low: float, high: float, step: float = 0.01) -> ipywidgets.FloatSlider:

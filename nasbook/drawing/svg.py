@@ -5,7 +5,7 @@ Positions and sizes are pixels, y grows downwards; each function returns one ele
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from math import hypot
 from typing import NamedTuple
@@ -34,6 +34,15 @@ def page(width: float, height: float, sentence: str, parts: Iterable[str]) -> st
             "</svg>",
         ]
     )
+
+
+def stack(frames: Sequence[Frame], width: float, height: float) -> Frame:
+    """Frames of one size, each made by :func:`page`, one below the other on one page."""
+    said, parts = " ".join(frame.sentence for frame in frames), []
+    for place, frame in enumerate(frames):
+        inner = frame.svg.splitlines()[3:-1]  # without the page's own tags, title and ground
+        parts += [f'<g transform="translate(0 {place * height:g})">', *inner, "</g>"]
+    return Frame(page(width, len(frames) * height, said, parts), said)
 
 
 def text(

@@ -10,14 +10,12 @@ here is a closed form, ``render`` writes a frame as SVG text and ``explore`` is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import ipywidgets
 import numpy as np
 
 from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Shell, choice, slider
+from nasbook.drawing.shell import Stills, choice, slider
 from nasbook.drawing.svg import Frame
 from nasbook.errors import NasbookError
 
@@ -42,34 +40,6 @@ BENDS = (0.0, 0.1)
 RADII = (0.01, 0.5, 1.0, 2.0)
 MOST_XI = 0.7
 STILLS = ({"xi": 0.0}, {"xi": 0.25}, {"xi": 0.5})
-
-
-class Stills(Shell):
-    """A shell that leaves several frames, one below the other, to a reader without a kernel.
-
-    ``stills``: for each of these frames the values that replace those of the controls.
-    """
-
-    def __init__(
-        self,
-        render: Callable[..., Frame],
-        controls: Mapping[str, ipywidgets.Widget],
-        height: int,
-        stills: Sequence[Mapping[str, Any]],
-    ):
-        self.stills, self.tall = stills, height
-        super().__init__(render, controls, height)
-
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        now = {name: control.value for name, control in self.controls.items()}
-        frames = [self.render(**now | still) for still in self.stills]
-        said = " ".join(frame.sentence for frame in frames)
-        parts = []
-        for place, frame in enumerate(frames):
-            inner = frame.svg.splitlines()[3:-1]  # without the page's own tags, title and ground
-            parts += [f'<g transform="translate(0 {place * self.tall})">', *inner, "</g>"]
-        left = svg.page(WIDTH, len(frames) * self.tall, said, parts)
-        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left, "text/plain": said}
 
 
 class Slopes(NamedTuple):
@@ -136,7 +106,7 @@ def render(xi: float, inner: int, alpha: float, w: float, bend: float = 0.0, rad
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore() -> Shell:
+def explore() -> Stills:
     """The widget: the virtual step, steps on w, the start, the shape of L_train and the radius of the difference.
 
     Its stills have the virtual steps of ``STILLS``.
@@ -149,7 +119,7 @@ def explore() -> Shell:
         "bend": choice("bend of L_train", [("0: a parabola", BENDS[0]), ("0.1: no parabola", BENDS[1])]),
         "radius": choice("radius", [(f"{one:g}", one) for one in RADII]),
     }
-    return Stills(render, controls, HEIGHT, STILLS)
+    return Stills(render, controls, WIDTH, HEIGHT, STILLS)
 
 
 def _check(xi: float, inner: int, alpha: float, w: float, bend: float, radius: float) -> None:
@@ -206,9 +176,9 @@ def _contour(level: float) -> list[str]:
         inside = (curve >= LOW) & (curve <= HIGH)
         alphas, curve = alphas[inside], curve[inside]
         if len(alphas):
-            # 24 points, equally far from each other along the curve: its steep end needs as many as its flat one
+            # 23 points, equally far from each other along the curve: its steep end needs as many as its flat one
             far = np.concatenate([[0], np.hypot(np.diff(alphas), np.diff(curve)).cumsum()])
-            kept = np.searchsorted(far, np.linspace(0, far[-1], 24))
+            kept = np.searchsorted(far, np.linspace(0, far[-1], 23))
             points = [_place(*point) for point in zip(alphas[kept], curve[kept])]
             x, y = points[last]
             parts.append(svg.polyline(points, "#C8C8C8", width=1))
@@ -219,9 +189,10 @@ def _contour(level: float) -> list[str]:
 def _path(path: np.ndarray, rest: float) -> list[str]:
     points = [_place(*point) for point in path]
     (x, y), words = points[0], "cross: the best; ring: where the path settles; dots: every 4th step"
+    dots = "".join(f'<circle cx="{at:.1f}" cy="{up:.1f}" r="2.2"/>' for at, up in points[::4])
     return [
         svg.polyline(points, PATH, width=2),
-        *(svg.circle(*point, 2.2, PATH) for point in points[::4]),
+        f'<g fill="{PATH}">{dots}</g>',
         svg.circle(x, y, 6, "white", stroke=PATH, width=2.5),
         svg.text(x + 10, y + 4, "start", 12),
         svg.circle(*points[-1], 5, PATH),
@@ -257,12 +228,13 @@ def _curve(path: np.ndarray, rest: float) -> list[str]:
     def y(value: float) -> float:
         return top + tall * (high - value) / (high - low)
 
-    xs = np.linspace(left, left + wide, len(path))
+    shown = path[::3, 0]  # of 121 steps, 41: the last is among them
+    xs = np.linspace(left, left + wide, len(shown))
     parts = [
         svg.rect(left, top, wide, tall, "#FCFCFC", stroke=style.QUIET, width=1),
         svg.line(left, y(1), left + wide, y(1), TRUTH, width=1.5),
         svg.line(left, y(rest), left + wide, y(rest), "#D55E00", width=1.5, dash="6 4"),
-        svg.polyline(zip(xs, map(y, path[:, 0])), PATH, width=2.5),
+        svg.polyline(zip(xs, map(y, shown)), PATH, width=2.5),
     ]
     parts += [svg.text(left - 8, y(tick) + 4, str(tick), 12, "end") for tick in (0, 1, 2)]
     parts += [svg.text(x, top + tall + 17, str(step), 12, "middle") for x, step in ((left, 0), (left + wide, STEPS))]

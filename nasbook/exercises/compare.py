@@ -13,7 +13,7 @@ def differs(given, right, what: str, tolerance: float = 1e-6) -> str | None:
     if given is None:
         return f"{what} is None: is a `return` missing?"
     try:
-        got = np.asarray(given, dtype=np.float64)
+        got = np.asarray(given.detach() if hasattr(given, "detach") else given, dtype=np.float64)
     except (TypeError, ValueError):
         return f"{what} is a {type(given).__name__} that makes no array of numbers"
     want = np.asarray(right, dtype=np.float64)
@@ -26,4 +26,6 @@ def differs(given, right, what: str, tolerance: float = 1e-6) -> str | None:
     if abs(got[place] - want[place]) <= tolerance:
         return None
     entry = f"entry [{', '.join(str(int(one)) for one in place)}] of " if place else ""
-    return f"{entry}{what} is {got[place]:.6g}, right is {want[place]:.6g}"
+    # as many digits as it takes to see a difference, which single precision makes late
+    digits = next((n for n in (6, 10) if f"{got[place]:.{n}g}" != f"{want[place]:.{n}g}"), 17)
+    return f"{entry}{what} is {got[place]:.{digits}g}, right is {want[place]:.{digits}g}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasbook.config import profile_values
 from nasbook.errors import NasbookError, one_of
-from nasbook.files import run_folder
+from nasbook.files import folder_path, run_folder
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
@@ -56,7 +56,7 @@ def search(
     check_data(data)
     values = profile_values(module.PROFILES, profile, seed)
     config = module.Config.make(values | overrides)
-    folder = run_folder(method, profile, seed, overrides) if out is None else Path(out).expanduser()
+    folder = run_folder(method, profile, seed, overrides) if out is None else folder_path(out)
     if method in SHARING:
         from nasbook.training import sharing
 

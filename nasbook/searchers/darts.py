@@ -41,7 +41,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "lesson": {**LESSON, "unrolling": "first-order"},
     "paper": {},
 }
-"""What differs from the published protocol."""
+"""What changes in the settings above, in which ``split`` keeps a part for selection."""
 
 
 def temperature(config: Config, epoch: int) -> None:
@@ -79,7 +79,7 @@ def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[T
 def unrolled_gradient(
     search: Search, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], **how: Any
 ) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
-    """The gradient of the alphas, one (E, O) for each kind of cell, through the step that the weights would take next.
+    """The gradient of the alphas, one (E, O) for each kind of cell, through the next step of the weights, unclipped.
 
     ``train``, ``valid``: images (B, 3, H, W), of the net's precision, and labels (B,). ``how`` replaces settings of
     :func:`architecture_gradient`, such as its method. Also returns the loss on ``valid`` and the number correct,

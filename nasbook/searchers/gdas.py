@@ -47,7 +47,8 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "lesson": LESSON,
     "paper": {},
 }
-"""What differs from the published protocol. A step runs one operation an edge, so the net of smoke is larger."""
+"""What changes in the settings above, in which ``split`` keeps a part for selection. A step runs one
+operation an edge, so the net of smoke is larger."""
 
 
 def temperature(config: Config, epoch: int) -> float:

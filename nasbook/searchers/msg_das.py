@@ -23,7 +23,7 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_block
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import correct, move_alphas, move_weights
+from nasbook.training.search import clear_weights, correct, move_alphas, move_weights
 from nasbook.training.state import Search, SearchConfig
 
 
@@ -63,7 +63,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "lesson": LESSON,
     "paper": {},
 }
-"""What differs from the published protocol."""
+"""What changes in the settings above, in which ``split`` keeps a part for selection."""
 
 
 def temperature(config: Config, epoch: int) -> float:
@@ -91,7 +91,7 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
     Returns the batch's loss and number correct, means over the sub-graphs, as does :func:`architecture_step`.
     """
     drawn = {kind: path.detach() for kind, path in subgraphs(search).items()}
-    search.weight_optimizer.zero_grad(set_to_none=not search.config.legacy_zero_grad)
+    clear_weights(search)
     said = back_propagate(search, drawn, images, labels)
     move_weights(search)
     return said
@@ -108,7 +108,7 @@ def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[T
         said = back_propagate(search, leaves, images, labels, inputs=list(leaves.values()))
     # A cell that drew only `none` cuts off what lies before it; cut-off paths have gradient zero.
     gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
-    move_alphas(search, torch.autograd.grad(list(drawn.values()), list(search.alphas.values()), gradients))
+    move_alphas(search, torch.autograd.grad(list(drawn.values()), search.architecture, gradients))
     return said
 
 

@@ -8,11 +8,11 @@ batches. The alphas of so noisy a blend come to rest less easily, so the edges h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from nasbook import relaxations
@@ -40,6 +40,12 @@ class Config(SearchConfig):
     alpha_lr: float = Field(6e-4, gt=0)
     frozen: float = Field(0.3, ge=0, lt=1)
 
+    @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if self.steps_in(self.epochs - 1) != self.order:
+            raise ValueError(f"frozen is {self.frozen}, which leaves none of {self.epochs} epochs to the alphas")
+        return self
+
     @property
     def share(self) -> int:
         return self.channel_share
@@ -54,7 +60,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "lesson": {**LESSON, "weight_lr": 0.025},
     "paper": {},
 }
-"""What differs from the published protocol."""
+"""What changes in the settings above, in which ``split`` keeps a part for selection."""
 
 
 def temperature(config: Config, epoch: int) -> None:

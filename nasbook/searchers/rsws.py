@@ -7,11 +7,11 @@ learns the architecture: this is the baseline that a method with the same super-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from nasbook.searchers.derivation import COLUMNS
@@ -24,7 +24,7 @@ from nasbook.training.state import Search, SearchConfig, Splits
 
 
 class Config(SearchConfig):
-    """The settings of the authors' best ablation.
+    """The settings of the authors' best ablation: weights on one half of the images, candidates judged on the other.
 
     After the last epoch ``candidates`` random architectures are ranked on ``candidate_images`` held-out images, and the
     ``finalists`` best of them on all; after each epoch before, ``glances`` of them, for the trace.
@@ -36,11 +36,18 @@ class Config(SearchConfig):
     channels: int = 24
     clip: float = Field(1.0, gt=0)
     order: tuple[Splits, ...] = Field(("weights",), strict=False)
+    split: tuple[float, float, float] = Field((0.25, 0.25, 0.5), strict=False)
     alpha_deviation: float = Field(0.0, ge=0)
     candidates: int = Field(1000, gt=1)
     candidate_images: int = Field(640, gt=0)
     finalists: int = Field(10, gt=1)
     glances: int = Field(2, gt=1)
+
+    @model_validator(mode="after")
+    def _ranks(self) -> Self:
+        if self.finalists > self.candidates:
+            raise ValueError(f"finalists is {self.finalists}, but there are {self.candidates} candidates to rank")
+        return self
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
@@ -48,7 +55,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "lesson": {**LESSON, "epochs": 6, "clip": 5.0, "candidates": 100},
     "paper": {},
 }
-"""What differs from the published protocol."""
+"""What changes in the settings above, in which ``split`` keeps a part for selection."""
 
 
 def temperature(config: Config, epoch: int) -> None:

@@ -8,8 +8,8 @@ on parameters or multiply-adds may join the loss.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 import torch
@@ -22,9 +22,10 @@ from nasbook.searchers.derivation import every_edge_rule
 from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.cost import operation_costs
 from nasbook.spaces.genotypes import Genotype
+from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import drop_path
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import correct, move_weights
+from nasbook.training.search import clear_weights, correct, move_weights
 from nasbook.training.state import Search, SearchConfig, Splits
 
 
@@ -55,7 +56,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "lesson": {**LESSON, "epochs": 6},
     "paper": {},
 }
-"""What differs from the published protocol."""
+"""What changes in the settings above, in which ``split`` keeps a part for selection."""
 
 
 def temperature(config: Config, epoch: int) -> float:
@@ -64,7 +65,7 @@ def temperature(config: Config, epoch: int) -> float:
 
 
 def paths(search: Search) -> dict[str, Tensor]:
-    """A fresh soft sample: for each kind of cell (E, O), all weights positive."""
+    """A fresh soft sample: for each kind of cell (E, O), all weights positive, but for those that round to zero."""
 
     def draw(alpha: Tensor) -> Tensor:
         return relaxations.concrete(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
@@ -78,12 +79,12 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
     Returns the batch's loss, without the penalty, and number correct.
     """
     config, drawn = search.config, paths(search)
-    logits = search.forward(images, drawn, disturb=dropped_paths(search))
+    logits = search.forward(images, drawn, execute="all", disturb=dropped_paths(search))
     loss = F.cross_entropy(logits.float(), labels)
-    search.weight_optimizer.zero_grad(set_to_none=True)
+    clear_weights(search)
     search.alpha_optimizer.zero_grad(set_to_none=True)
     (loss + config.resource_weight * penalty(search, drawn)).backward()
-    torch.nn.utils.clip_grad_norm_(search.alphas.values(), config.alpha_clip)
+    torch.nn.utils.clip_grad_norm_(search.architecture, config.alpha_clip)
     search.alpha_optimizer.step()
     move_weights(search)
     return loss.detach(), correct(logits, labels)
@@ -102,14 +103,20 @@ def dropped_paths(search: Search) -> Disturbance | None:
     return disturb if keep < 1 else None
 
 
+_COSTS: WeakKeyDictionary[CellSupernet, dict[str, Tensor]] = WeakKeyDictionary()
+
+
 def penalty(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:
-    """The share of the super-net's resource that the sample ``drawn``, kind to (E, O), keeps: a scalar in [0, 1]."""
-    costs = _costs(search.net, search.config.resource, tuple(search.data.images.shape[1:]))
+    """The share of the super-net's resource that the sample ``drawn``, kind to (E, O), keeps: a scalar in [0, 1].
+
+    0 where no operation costs anything.
+    """
+    if search.net not in _COSTS:
+        _COSTS[search.net] = operation_costs(search.net, search.config.resource, tuple(search.data.images.shape[1:]))
+    costs = _COSTS[search.net]
     kept = sum((drawn[kind] * costs[kind]).sum() for kind in drawn)  # (E, O) -> ()
-    return kept / sum(float(table.sum()) for table in costs.values())
-
-
-_costs = lru_cache(maxsize=1)(operation_costs)
+    total = sum(float(table.sum()) for table in costs.values())
+    return kept / total if total else kept
 
 
 def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:

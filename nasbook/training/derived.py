@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import split
-from nasbook.errors import NasbookError
+from nasbook.errors import NasbookError, one_of
 from nasbook.recording import read_checkpoint
 from nasbook.runs import Run
 from nasbook.searchers import METHODS
@@ -38,6 +38,9 @@ def trained_search(run: Run, data: ImageData) -> Search:
     if any(run.config[name] != found[name] for name in found):
         raise NasbookError(f"{run!r} searched on {run.config['data']}, and these data are not the same")
     module = import_module(METHODS[method])
+    absent = [name for name in module.Config.model_fields if name not in run.config]
+    if absent:
+        raise NasbookError(f"{run!r} was searched by a version of nasbook that had no setting {absent[0]}")
     config = module.Config.make({name: run.config[name] for name in module.Config.model_fields})
     state = read_checkpoint(run.folder / "checkpoint.pt")
     if state is None:
@@ -46,7 +49,6 @@ def trained_search(run: Run, data: ImageData) -> Search:
     search = start(config, data, split(data.labels, config.split, config.seed))
     search.load_state_dict(state)
     search.tau = module.temperature(config, config.epochs - 1)
-    search.net.train()
     return search
 
 
@@ -71,9 +73,14 @@ def shared_accuracy(search: Search, genotype: Genotype) -> float:
     return accuracy(search, lambda: paths, search.parts["selection"])
 
 
-def sampled_accuracy(search: Search, method: str, draws: int = 10) -> float:
-    """Mean accuracy on the selection images of ``draws`` rounds of architectures as ``method`` draws them."""
-    module = import_module(METHODS[method])
+def mean_sampled_accuracy(search: Search, method: str, draws: int = 10) -> float:
+    """Mean accuracy on the selection images of ``draws`` rounds of architectures as ``method`` draws them.
+
+    Raises NasbookError for another method than the search's, and for less than one round.
+    """
+    module = import_module(METHODS[one_of(method, METHODS, "method")])
+    if not isinstance(search.config, module.Config) or draws < 1:
+        raise NasbookError(f"no {draws} rounds of {method}: give the method of the search, and draws from 1")
     probe = replace(search, draws=stream(search.config.seed, "derivation gap"))
     order = search.parts["selection"]
     return sum(accuracy(search, lambda: module.paths(probe), order) for _ in range(draws)) / draws

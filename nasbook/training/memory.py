@@ -12,7 +12,10 @@ from torch.autograd.graph import saved_tensors_hooks
 
 
 def peak_bytes(work: Callable[[], object], net: nn.Module) -> int:
-    """The most bytes that autograd holds at one moment of ``work``; weights and buffers of ``net`` do not count."""
+    """The most bytes that autograd holds at one moment of ``work``; weights and buffers of ``net`` do not count.
+
+    Autograd does not notice here if ``work`` alters a saved tensor in place.
+    """
     with SavedBytes([*net.parameters(), *net.buffers()]) as saved:
         work()
     return saved.peak

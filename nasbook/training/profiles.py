@@ -20,5 +20,12 @@ SMOKE: Mapping[str, Any] = {
 """For images of 16 pixels, where one thread is as fast as two. The alphas of a short search need larger steps to move
 at all."""
 
-LESSON: Mapping[str, Any] = {"epochs": 12, "batch_size": 64, "channels": 8, "cells": 5, "alpha_lr": 0.003}
+LESSON: Mapping[str, Any] = {
+    "epochs": 12,
+    "batch_size": 64,
+    "channels": 8,
+    "cells": 5,
+    "split": (0.45, 0.45, 0.1),
+    "alpha_lr": 0.003,
+}
 """Made to be searched on a CPU within minutes to an hour."""

@@ -68,10 +68,15 @@ def descend_weights(search: Search, logits: Tensor, labels: Tensor) -> tuple[Ten
     touched, not even by decay or momentum.
     """
     loss = F.cross_entropy(logits.float(), labels)
-    search.weight_optimizer.zero_grad(set_to_none=not search.config.legacy_zero_grad)
+    clear_weights(search)
     loss.backward()
     move_weights(search)
     return loss.detach(), correct(logits, labels)
+
+
+def clear_weights(search: Search) -> None:
+    """Forget the gradients of the weights: those that take no part next have none, or zero with the legacy setting."""
+    search.weight_optimizer.zero_grad(set_to_none=not search.config.legacy_zero_grad)
 
 
 def move_weights(search: Search) -> None:
@@ -156,7 +161,6 @@ def alternate(job: Job, search: Search) -> None:
     steps = {"weights": method.weight_step}
     if "alphas" in config.updates:
         steps["alphas"] = method.architecture_step
-    search.net.train()
     if not search.record.steps:
         search.record.snapshot(0, search.alphas, method.derive(search)[0], search.betas)
     with reporter(f"{job.name} seed {config.seed}", config.epochs, search.epoch) as report:

@@ -25,7 +25,7 @@ from nasbook.datasets.augment import augment, normalize
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData, check_data
 from nasbook.errors import NasbookError
-from nasbook.files import run_folder
+from nasbook.files import folder_path, run_folder
 from nasbook.progress import reporter
 from nasbook.recording import Record, RunWriter
 from nasbook.runs import Run
@@ -117,7 +117,7 @@ def train(
     if not data.has_test:
         data.test()  # raises, before hours of training
     start = _digest(net)
-    folder = run_folder(f"train-{start}", profile, config.seed, overrides) if out is None else Path(out).expanduser()
+    folder = run_folder(f"train-{start}", profile, config.seed, overrides) if out is None else folder_path(out)
     header = {
         "method": "train",
         "profile": profile,

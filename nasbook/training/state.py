@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch.func import functional_call
 from nasbook.config import LoopConfig
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
-from nasbook.errors import one_of
+from nasbook.errors import NasbookError, one_of
 from nasbook.recording import Record
 from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
@@ -25,6 +25,7 @@ from nasbook.spaces.stacks import channel_divisor, check_sizes
 from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
 
 Splits = Literal["weights", "alphas"]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class SearchConfig(LoopConfig):
@@ -56,7 +57,7 @@ class SearchConfig(LoopConfig):
     weight_lr_end: float = Field(0.001, ge=0)
     legacy_zero_grad: bool = False
     alpha_lr: float = Field(3e-4, gt=0)
-    alpha_betas: tuple[float, float] = Field((0.5, 0.999), strict=False)
+    alpha_betas: tuple[Momentum, Momentum] = Field((0.5, 0.999), strict=False)
     alpha_decay: float = Field(1e-3, ge=0)
     alpha_mean: float = 0.0
     alpha_deviation: float = Field(1e-3, ge=0)
@@ -156,10 +157,11 @@ class Search:
     ) -> Tensor:
         """Logits (B, classes) of ``images`` (B, 3, H, W), in the precision of the config; see CellSupernet.
 
-        ``weights``, by parameter name, stand in for those of the net.
+        ``weights``, by parameter name, stand in for those of the net, and are computed with in their own precision:
+        the difference of two gradients drowns in bfloat16.
         """
         options = {"execute": execute, "disturb": disturb}
-        with autocast(images.device, self.config.bfloat16):
+        with autocast(images.device, self.config.bfloat16 if weights is None else False):
             if weights is None:
                 logits = self.net(images, paths, **options)
             else:
@@ -186,6 +188,7 @@ class Search:
             **{name: part.state_dict() for name, part in self._parts().items()},
             "alphas": {kind: alpha.detach() for kind, alpha in self.alphas.items()},
             "betas": {kind: beta.detach() for kind, beta in self.betas.items()},
+            "graded": [name for name, weight in self.net.named_parameters() if weight.grad is not None],
             "draws": self.draws.get_state(),
             "augmentation": self.augmentation.get_state(),
             "noise": self.noise.get_state(),
@@ -195,13 +198,30 @@ class Search:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue from ``state``, on the device where the net lies."""
+        """Continue from ``state``, on the device where the net lies.
+
+        Raises NasbookError for the state of another search, or of a nasbook that kept other things.
+        """
+        try:
+            self._load(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise NasbookError(
+                f"the checkpoint is not one of this search in this version of nasbook ({error}): choose another folder"
+            ) from error
+
+    def _load(self, state: dict) -> None:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         with torch.no_grad():
             for name in ("alphas", "betas"):
                 for kind, logits in getattr(self, name).items():
+                    if state[name][kind].shape != logits.shape:
+                        raise ValueError(f"its {name} have another shape")
                     logits.copy_(state[name][kind])
+        for name in state["graded"]:
+            # with legacy_zero_grad these keep a gradient of zeros, and move on
+            weight = self.net.get_parameter(name)
+            weight.grad = torch.zeros_like(weight)
         self.draws.set_state(state["draws"])
         self.augmentation.set_state(state["augmentation"])
         self.noise.set_state(state["noise"])

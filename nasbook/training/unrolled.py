@@ -6,14 +6,15 @@ DARTS (Liu et al., 2019, arXiv 1806.09055, equations 6 to 8):
     g  = grad_alpha L_valid(w', alpha) - xi grad2_{alpha, w} L_train(w, alpha) grad_{w'} L_valid(w', alpha)
 
 The paper prints w' without momentum and decay; the released code has both, and so has this file. Neither
-depends on alpha, so the second term keeps its form.
+depends on alpha, so the second term keeps its form. Clipping, which a real step may have, is in neither.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ Loss = Callable[[list[Tensor], list[Tensor]], Tensor]
 METHODS = ("exact", "finite-difference", "first-order")
 
 
+@torch.enable_grad()
 def architecture_gradient(
     train_loss: Loss,
     valid_loss: Loss,
@@ -51,10 +53,12 @@ def architecture_gradient(
     Random numbers that ``train_loss`` takes from PyTorch's global generators, as dropout does, are the same
     in each of its evaluations. A BatchNorm inside the losses should be frozen by the caller.
 
-    Raises NasbookError for an unknown method, a step or radius that is no such, buffers that do not fit, and
-    a loss that is no scalar.
+    Raises NasbookError for an unknown method, a step or radius that is no such, weights, alphas and buffers that are
+    none or do not fit, a loss that is no scalar, and a training loss that does not depend on the weights it is given.
     """
     one_of(method, METHODS, "method")
+    weights, alphas = _tensors(weights, "weights"), _tensors(alphas, "alphas")
+    velocity = None if velocity is None else list(velocity)
     _check(weights, velocity, xi, momentum, weight_decay, radius)
     alphas = [alpha.detach().requires_grad_() for alpha in alphas]
     weights = [weight.detach() for weight in weights]
@@ -65,7 +69,7 @@ def architecture_gradient(
     draws = _random_state()
     exact = method == "exact"
     loss = _scalar(train_loss(weights, alphas))
-    slopes = _gradients(loss, weights, create_graph=exact)
+    slopes = _gradients(loss, weights, create_graph=exact, demanded=True)
     virtual = [w - xi * (g + c) for w, g, c in zip(weights, slopes, constant)]
     if exact:
         return _gradients(_scalar(valid_loss(virtual, alphas)), alphas)
@@ -79,6 +83,8 @@ def architecture_gradient(
     sides = []
     for sign in (1, -1):
         moved = [w.detach() + sign * step * v for w, v in zip(weights, direction)]
+        if all(torch.equal(there, w) for there, w in zip(moved, weights)):
+            raise NasbookError(f"radius is {radius!r}, which in {weights[0].dtype} moves no weight: enlarge it")
         with _replayed(draws):
             sides.append(_gradients(_scalar(train_loss(moved, alphas)), alphas))
     return [d - xi * (above - below) / (2 * step) for d, above, below in zip(direct, *sides)]
@@ -93,11 +99,19 @@ def _constant(
         return [weight_decay * w + (0 if v is None else momentum * v) for w, v in zip(weights, buffers)]
 
 
-def _gradients(loss: Tensor, inputs: Sequence[Tensor], create_graph: bool = False) -> list[Tensor]:
-    """Zeros for what the loss does not depend on, such as weights of operations that did not run."""
-    if not loss.requires_grad:
-        return [torch.zeros_like(one) for one in inputs]
-    return list(torch.autograd.grad(loss, inputs, create_graph=create_graph, allow_unused=True, materialize_grads=True))
+def _gradients(
+    loss: Tensor, inputs: Sequence[Tensor], create_graph: bool = False, demanded: bool = False
+) -> list[Tensor]:
+    """Zeros for what the loss does not depend on, such as weights of operations that did not run.
+
+    Raises NasbookError if a gradient is ``demanded`` and the loss depends on no input at all.
+    """
+    found = [None] * len(inputs)
+    if loss.requires_grad:
+        found = torch.autograd.grad(loss, inputs, create_graph=create_graph, allow_unused=True)
+    if demanded and all(slope is None for slope in found):
+        raise NasbookError("the training loss does not depend on the weights that it is given: has it used others?")
+    return [torch.zeros_like(one) if slope is None else slope for one, slope in zip(inputs, found)]
 
 
 def _scalar(loss: Tensor) -> Tensor:
@@ -105,6 +119,14 @@ def _scalar(loss: Tensor) -> Tensor:
         got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise NasbookError(f"a loss returned {got}; it must return a scalar tensor")
     return loss
+
+
+def _tensors(given: Sequence[Tensor], what: str) -> list[Tensor]:
+    """``given`` as a list. Raises NasbookError unless it holds floating tensors, and at least one."""
+    found = list(given) if isinstance(given, Iterable) else []
+    if not found or not all(isinstance(one, Tensor) and one.is_floating_point() for one in found):
+        raise NasbookError(f"{what} must be floating tensors in a list, one at least, such as list(net.parameters())")
+    return found
 
 
 def _check(
@@ -115,18 +137,26 @@ def _check(
     decay: float,
     radius: float,
 ) -> None:
-    for name, value, least in (("xi", xi, 0), ("momentum", momentum, 0), ("weight_decay", decay, 0)):
-        if not math.isfinite(value) or value < least:
+    for name, value in (("xi", xi), ("momentum", momentum), ("weight_decay", decay)):
+        if not _is_number(value) or value < 0:
             raise NasbookError(f"{name} is {value!r}; it must be a finite number of at least 0")
-    if not math.isfinite(radius) or radius <= 0:
+    if not _is_number(radius) or radius <= 0:
         raise NasbookError(f"radius is {radius!r}; it must be a finite number above 0")
+    if torch.is_inference_mode_enabled():
+        raise NasbookError("there are no gradients in torch.inference_mode(): leave it first")
     if velocity is not None and len(velocity) != len(weights):
         raise NasbookError(f"there are {len(weights)} weights and {len(velocity)} momentum buffers: give one for each")
+    if not all(isinstance(buffer, Tensor | None) for buffer in velocity or ()):
+        raise NasbookError("velocity must hold a tensor or None for each weight")
     for place, (weight, buffer) in enumerate(zip(weights, velocity or ())):
         if buffer is not None and buffer.shape != weight.shape:
             raise NasbookError(
                 f"momentum buffer {place} has the shape {tuple(buffer.shape)}, its weight {tuple(weight.shape)}"
             )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _random_state() -> list[Tensor]:
