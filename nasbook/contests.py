@@ -6,10 +6,12 @@ them at a smaller budget or with fewer seeds, as if no more had been run.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
+from math import ceil, floor, log2
+from statistics import NormalDist
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -38,11 +40,8 @@ images."""
 LEVEL = 0.05
 """A method is called better or worse than another where its p-value, after correction, is below."""
 
-NEEDED = (1.959964 + 0.841621) ** 2
-"""Squared sum of two normal quantiles: of 1 - LEVEL / 2, and of .8, the chance with which a difference is shown."""
-
-FEWEST = 6
-"""With fewer pairs no permutation test comes below LEVEL: 2 / 2**n is the least it can say."""
+POWER = 0.8
+"""The chance with which :func:`seeds_needed` wants a difference to be shown."""
 
 
 class Entrant(NamedTuple):
@@ -97,8 +96,7 @@ class Contest:
 
         They are tables as from :func:`nasbook.trials.repeat` (columns method, seed, order, architecture, score,
         seconds, failure), one for each of ``NOISES``, or one for all if the noise of this table is not what the
-        method sees. So joins ENAS, for instance: what its controller's draws scored with shared weights, one row a
-        draw; what an evaluation of it costs beside a training is for the reader to be told.
+        method sees. A method that searches the table itself joins by :func:`entered`.
         Raises NasbookError for a name that is taken, a noise or a seed that is missing, and an unknown architecture.
         """
         if name in self.methods:
@@ -124,8 +122,8 @@ class Contest:
 
 class Standing(NamedTuple):
     """A method in the comparison: ``finals`` (n,) regrets, their ``regret`` summarised, and the method ``against``
-    another on the same seeds: ``gap``, the mean of its regret minus the other's with interval; ``test`` of it; ``p``,
-    corrected for all comparisons that are made; ``needed`` seeds, see :func:`seeds_needed`.
+    another on the same seeds: ``gap``, the mean of its regret minus the other's with interval; ``test`` of it; ``p``
+    and ``needed`` seeds (:func:`seeds_needed`), corrected for all comparisons that are made.
 
     None is what cannot be said: with one seed, about the other method itself, or without it.
     """
@@ -185,12 +183,37 @@ def prepare(
     truth = {str(architecture): judged.judge(architecture, 0).score for architecture in table.space}
     contest = Contest(given, budget, truth, max(truth.values()), {})
     for name, entrant in entrants.items():
-        space = GrowingCells(table.space) if entrant.grows else table.space
-        task = {"space": space, "evaluations": budget, "seeds": given, **entrant.settings}
-        shown = {noise: Lookup(table, **settings) for noise, settings in NOISES.items()}
-        found = {noise: trials.repeat(entrant.method, evaluator=seen, **task) for noise, seen in shown.items()}
-        contest = contest.joined(name, found)
+        contest = entered(contest, table, name, entrant)
     return contest
+
+
+def entered(contest: Contest, table: Table, name: str, entrant: Entrant) -> Contest:
+    """The contest with one more entrant, who has searched ``table`` with the seeds and the budget of the others."""
+    space = GrowingCells(table.space) if entrant.grows else table.space
+    task = {"space": space, "evaluations": contest.budget, "seeds": contest.seeds, **entrant.settings}
+    shown = {noise: Lookup(table, **settings) for noise, settings in NOISES.items()}
+    found = {noise: trials.repeat(entrant.method, evaluator=seen, **task) for noise, seen in shown.items()}
+    return contest.joined(name, found)
+
+
+def in_order(orders: Mapping[int, Sequence[str]]) -> Entrant:
+    """A method that evaluates, for each seed, the architectures of ``orders`` one after the other.
+
+    So ENAS takes part: shared weights have put all cells in an order, in which they are then trained. What it cost to
+    find the order is not in the budget, and is for the reader to be told. Searching with a seed that is not in
+    ``orders`` raises NasbookError.
+    """
+
+    def search(trial: trials.Trial) -> None:
+        if trial.config.seed not in orders:
+            raise NasbookError(
+                f"there is no order for seed {trial.config.seed}, only for {', '.join(map(str, orders))}"
+            )
+        trial.evaluate(list(orders[trial.config.seed]))
+
+    return Entrant(
+        SimpleNamespace(Config=trials.TrialConfig, PROFILES={"smoke": {}}, search=search, __name__="in_order")
+    )
 
 
 def standings(
@@ -222,19 +245,29 @@ def standings(
         if method in tests:
             gaps = finals[method] - finals[against]
             compared = {"gap": summarize(gaps), "test": tests[method], "p": adjusted[method]}
-            standing = standing._replace(**compared, needed=seeds_needed(gaps))
+            standing = standing._replace(**compared, needed=seeds_needed(gaps, len(tests)))
         found.append(standing)
     return found
 
 
-def seeds_needed(differences: Iterable[float]) -> int | None:
-    """How many seeds would show a difference like this at ``LEVEL``, uncorrected, in four of five repetitions.
+def fewest_seeds(comparisons: int = 1) -> int:
+    """With fewer no permutation test comes below ``LEVEL``: the least it can say is 2 / 2**n, times ``comparisons``."""
+    return floor(log2(2 * checks.whole(comparisons, "comparisons", 1) / LEVEL)) + 1
 
-    If mean d and standard deviation s over seeds were as seen, normal quantiles give ((1.96 + .84) s / d)**2, and the
-    test asks for ``FEWEST``. None where the mean is 0.
+
+def seeds_needed(differences: Iterable[float], comparisons: int = 1) -> int | None:
+    """How many seeds would show a difference like this at ``LEVEL / comparisons``, in four of five repetitions.
+
+    The share of the level is what Holm's correction leaves to the smallest of so many p-values. If mean d and standard
+    deviation s over seeds were as seen, normal quantiles give ((z + .84) s / d)**2 with z = 1.96 for one comparison and
+    2.58 for five; the test asks for :func:`fewest_seeds`. None where the mean is 0.
     """
-    seen = summarize(tuple(differences))
-    return max(FEWEST, ceil(NEEDED * (seen.deviation / seen.mean) ** 2)) if seen.mean else None
+    least, seen = fewest_seeds(comparisons), summarize(tuple(differences))
+    if not seen.mean:
+        return None
+    normal = NormalDist()
+    quantiles = normal.inv_cdf(1 - LEVEL / comparisons / 2) + normal.inv_cdf(POWER)
+    return max(least, ceil((quantiles * seen.deviation / seen.mean) ** 2))
 
 
 def _within(value: int, most: int, what: str) -> int:

@@ -1,5 +1,5 @@
 """What published searches cost, in training examples: models times examples each (PNAS, Liu et al., 2018, arXiv
-1712.00559, table 2)."""
+1712.00559, Table 3)."""
 
 from __future__ import annotations
 

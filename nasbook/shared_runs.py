@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -88,3 +88,17 @@ class SharedRun(Run):
         from nasbook.drawing.sharing import sharing_picture
 
         return sharing_picture(self.trace)._repr_mimebundle_()
+
+
+def rankings(runs: Iterable[SharedRun], data: ImageData, architectures: Sequence[Hashable]) -> pd.DataFrame:
+    """One row a search: seed, the architecture that it derived, the entropy of its controller in nats (None where it
+    never drew to learn), the candidates' mean held-out accuracy, and that of each of ``architectures``, by name."""
+    rows = []
+    for run in runs:
+        learned = run.config["controller_steps"] > 0
+        facts = {"seed": run.config["seed"], "architecture": run.architecture}
+        facts["entropy"] = run.last("controller", "entropy") if learned else None
+        facts["candidates"] = run.last("selection", "accuracy")
+        scores = run.evaluator(data).evaluate(architectures)  # (n,)
+        rows.append(facts | dict(zip(map(str, architectures), scores.tolist())))
+    return pd.DataFrame(rows)

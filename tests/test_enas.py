@@ -17,6 +17,7 @@ from nasbook.errors import NasbookError
 from nasbook.recording import RunWriter
 from nasbook.runs import Run
 from nasbook.searchers.enas import PROFILES, Config, dropout
+from nasbook.shared_runs import rankings
 from nasbook.training import sharing
 
 SMALL = {"epochs": 2, "batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}
@@ -264,6 +265,13 @@ def test_a_run_shows_itself_and_judges_other_architectures(digits, tmp_path):
     judge = run.evaluator(digits)
     scores = judge.evaluate(list(run.state(digits).space)[:3])
     assert scores.shape == (3,) and (scores >= 0).all() and (scores <= 1).all()
+    names = list(map(str, list(run.state(digits).space)[:3]))
+    blank = nb.search("enas", data=digits, out=tmp_path / "blank", **settings("edges") | {"controller_steps": 0})
+    table = rankings([run, blank], digits, names)
+    assert table[names].to_numpy()[0].tolist() == scores.tolist()
+    assert table["architecture"].tolist() == [run.architecture, blank.architecture]
+    assert table["entropy"][0] == run.last("controller", "entropy") and np.isnan(table["entropy"][1])
+    assert table["candidates"][1] == blank.last("selection", "accuracy")
     with pytest.raises(NasbookError, match="other data"):
         run.evaluator(nb.datasets.load("cifar10-sample", size=16))
     with pytest.raises(NasbookError, match="controller"):

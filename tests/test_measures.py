@@ -1,6 +1,7 @@
 """Measures against closed forms, brute force and scipy."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -153,6 +154,42 @@ def test_the_exact_permutation_test_is_scipys(pairs):
     assert found.p == pytest.approx(min(1.0, reference.pvalue), abs=1e-9)
     assert found.difference == pytest.approx(differences.mean()) and found.n == len(pairs)
     assert (found.lower, found.higher) == ((a < b).sum(), (a > b).sum())
+
+
+def signs_as_far_out(sizes):
+    """How many of the 2**n sums of whole numbers with either sign are as far from 0 as all positive less the last two.
+
+    One number after the other: how many choices of signs lead to each sum.
+    """
+    ways = {0: 1}
+    for size in sizes:
+        grown = Counter()
+        for total, count in ways.items():
+            grown[total + size] += count
+            grown[total - size] += count
+        ways = grown
+    seen = abs(sum(sizes) - 2 * sizes[-1] - 2 * sizes[-2])
+    return sum(count for total, count in ways.items() if abs(total) >= seen)
+
+
+@pytest.mark.parametrize("n", [*range(19, 31)])
+def test_the_permutation_test_of_many_pairs_by_counting_all_signs(n):
+    """Tenths, whose sums as floats miss one another by their last bits, must still tie as the whole numbers do."""
+    sizes = np.random.default_rng(n).integers(0, 9, n).tolist()
+    signed = np.array([*sizes[:-2], -sizes[-2], -sizes[-1]]) / 10
+    other = np.random.default_rng(n + 100).permutation(n)
+    assert paired(signed[other], np.zeros(n)).p == signs_as_far_out(sizes) / 2**n
+
+
+def test_the_permutation_test_of_21_pairs_by_brute_force():
+    rng = np.random.default_rng(8)
+    differences = rng.normal(0.3, 1, 21)
+    seen, count = abs(differences.sum()), 0
+    signs = np.array(list(itertools.product((-1.0, 1.0), repeat=13)))  # (2**13, 13)
+    for head in itertools.product((-1.0, 1.0), repeat=8):
+        sums = signs @ differences[8:] + np.dot(head, differences[:8])
+        count += (np.abs(sums) >= seen - 1e-9).sum()
+    assert paired(differences, np.zeros(21)).p == count / 2**21
 
 
 def test_the_drawn_permutation_test_agrees_with_the_exact_one(monkeypatch):

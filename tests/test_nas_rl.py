@@ -124,10 +124,14 @@ def test_staleness_by_hand():
     """Two replicas; rounds in the order of their pulls last 3, 1, 1, 1, 9, ...
 
     A pulls at 0 and pushes at 3; B pushes at 1, 2 and 3 (A before B at 3: its event is older), so A finds 2 moves
-    and B's third push, drawn at 2, finds one, A's.
+    and B's third push, drawn at 2, finds one, A's. If they wait for each other, rounds last 3, 1 and 9.
     """
-    _, trace, _ = played(evaluator=Paced([3, 1, 1, 1, 9, 9]), replicas=2, clock="seconds", evaluations=24)
+    asked = {"replicas": 2, "clock": "seconds", "evaluations": 24}
+    _, trace, _ = played(evaluator=Paced([3, 1, 1, 1, 9, 9]), **asked)
     assert staleness(trace)[:4] == [0.0, 0.0, 2.0, 1.0]
+    assert trace.query("quantity == 'clock'")["value"].tolist()[:4] == [1, 2, 3, 3]
+    _, trace, _ = played(evaluator=Paced([3, 1, 1, 1, 9, 9]), synchronous=True, **asked)
+    assert trace.query("quantity == 'clock'")["value"].tolist() == [3, 3, 4, 4, 13, 13]
 
 
 def test_a_push_that_travels_arrives_shard_by_shard(monkeypatch):

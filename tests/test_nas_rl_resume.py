@@ -80,7 +80,7 @@ def test_a_search_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path):
     for name in ("config.json", "evaluations.csv", "trace.csv", "best.json"):
         assert (broken / name).read_bytes() == (unbroken / name).read_bytes(), name
     trace = Run.load(broken).trace
-    assert {"reward", "baseline", "entropy", "staleness", "score", "best"} == set(trace["quantity"])
+    assert {"reward", "baseline", "entropy", "staleness", "clock", "score", "best"} == set(trace["quantity"])
     assert trace.query("quantity == 'staleness'")["value"].max() > 0
 
 

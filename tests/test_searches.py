@@ -53,6 +53,9 @@ def test_curves_over_evaluations_have_the_mean_and_its_student_interval():
     lines = {line.get_label(): line.get_xydata() for line in picture.graph.axes[0].get_lines()}
     np.testing.assert_allclose(lines["a"], [[1, 0.5], [2, 0.2], [3, 0.2]])
     assert len(lines["random search that sees the truth, exactly"]) == 3
+    # the scale of the arena: log(1 + regret / .2%)
+    heights = picture.graph.axes[0].transData.transform([(1, y) for y in (0.0, 0.002, 0.006)])[:, 1]
+    np.testing.assert_allclose((heights[2] - heights[0]) / (heights[1] - heights[0]), 2)
 
 
 def test_curves_over_seconds_begin_and_end_where_all_seeds_have_spent_as_much():

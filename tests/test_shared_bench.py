@@ -68,6 +68,13 @@ def test_the_widget_shows_what_its_controls_say():
     assert render(BENCH, 0, 1, False).sentence == widget._repr_mimebundle_()["text/plain"]
 
 
+def test_the_axis_says_what_the_truth_is():
+    assert ">accuracy, trained alone to the end</text>" in render(BENCH, 0, 1, True).svg
+    invented = Bench(CELLS, BENCH.shared, BENCH.apart, BENCH.truth, "by a formula")
+    assert ">by a formula</text>" in render(invented, 0, 1, True).svg
+    assert "trained alone" not in render(invented, 0, 1, True).svg
+
+
 @pytest.mark.parametrize(
     "wrong, said",
     [

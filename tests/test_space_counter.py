@@ -143,7 +143,8 @@ def test_a_frame_is_quick_and_an_unknown_one_refused(story):
 def test_the_widget_moves(story):
     widget = space_counter.explore(story)
     before = widget.now().sentence
+    assert before.endswith("are different up to naming.")
     widget.controls["nodes"].value = 6
-    widget.controls["naming"].value = True
-    assert widget.now().sentence != before and "up to naming" in widget.frame.value
+    widget.controls["naming"].value = False
+    assert widget.now().sentence != before and "are different as strings." in widget.frame.value
     assert not widget.errors.outputs

@@ -105,6 +105,7 @@ def test_a_frame_is_quick_and_an_unknown_one_refused(story):
 
 
 def test_the_widget_moves(story):
+    assert unroll.explore(story, step=12, draw=2).now() == unroll.render(story, "trained", 1.0, 2, 12)
     widget = unroll.explore(story)
     before = widget.now().sentence
     for name, value in (("step", 12), ("temperature", 0.5), ("draw", 2)):

@@ -28,7 +28,7 @@ from nasbook.benchmarks.rows import FILE, Key, Protocol, Trained, append_row, he
 from nasbook.benchmarks.trainings import divide, train_cell
 from nasbook.datasets.images import ImageData, load
 from nasbook.errors import NasbookError
-from nasbook.files import read_json, write_atomically
+from nasbook.files import folder_path, read_json, write_atomically
 from nasbook.progress import reporter
 from nasbook.runs import FORMAT, known_format, update_manifest
 
@@ -49,7 +49,7 @@ def build(
     for name, value in (("seeds", seeds), ("workers", workers), ("limit", 1 if limit is None else limit)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise NasbookError(f"{name} is {value!r}; it must be a whole number of at least 1")
-    place = cellbench.folder() if out is None else Path(out).expanduser()
+    place = cellbench.folder() if out is None else folder_path(out)
     protocol = protocol or Protocol()
     data = load(protocol.data, machine.device(), protocol.size)
     with _alone(place):

@@ -18,7 +18,7 @@ from nasbook.benchmarks.rows import FILE, Key, Protocol, Trained, read_rows
 from nasbook.benchmarks.table import Table, mean_over_seeds
 from nasbook.decisions import checks
 from nasbook.errors import NasbookError
-from nasbook.files import read_json, repository
+from nasbook.files import folder_path, read_json, repository
 from nasbook.runs import known_format
 from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, Count, EdgeSpace, count
 from nasbook.spaces.isomorphism import classes
@@ -84,7 +84,7 @@ def load(path: str | Path | None = None) -> Table:
 
     One that is not complete loads, and says what is missing. Raises NasbookError for a damaged row.
     """
-    place = folder() if path is None else Path(path)
+    place = folder() if path is None else folder_path(path)
     place = place.parent if place.name == FILE else place
     found = read(place)
     if found.damaged:
@@ -124,7 +124,7 @@ def verify(path: str | Path | None = None) -> str:
     Checked are each row's checksum, that it is a cell of the table with possible numbers, and the whole file's
     checksum once the table is complete.
     """
-    place = folder() if path is None else Path(path)
+    place = folder() if path is None else folder_path(path)
     found = read(place)
     counts = found.protocol.counts
     if found.damaged:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from nasbook.benchmarks.table import Table, mean_over_seeds
 from nasbook.errors import NasbookError, one_of
-from nasbook.files import cache
+from nasbook.files import cache, folder_path
 from nasbook.spaces.edge_cells import EdgeSpace, count
 from nasbook.spaces.isomorphism import published_string
 
@@ -60,7 +60,7 @@ class Contents(NamedTuple):
 
 def find(path: str | Path | None = None) -> Path | None:
     """The file: ``path`` itself, or the first of the known names in that folder; None if there is none."""
-    place = cache() if path is None else Path(path).expanduser()
+    place = cache() if path is None else folder_path(path)
     if place.is_file():
         return place
     return next((place / name for name in COMPACT + OFFICIAL if (place / name).is_file()), None)

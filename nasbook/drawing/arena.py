@@ -1,7 +1,7 @@
 """The tabular arena: searches with equal budgets on a table of truth, seed by seed, against random search.
 
 ``prepare`` runs them once; ``render`` is a pure function that writes one frame as SVG text. A method that ran
-elsewhere, such as ENAS, joins by ``contest.joined(name, evaluations)``.
+elsewhere joins by ``contest.joined(name, evaluations)``.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _table(contest: Contest, table: list[Standing], seeds: int) -> list[str]:
     else:
         note = (
             f"p: permutation test, Holm-corrected ({compared} here; with {seeds} seeds never below "
-            f"{min(1, compared * 2 / 2**seeds):.2g}); last column: how many seeds would show such a difference"
+            f"{min(1, compared * 2 / 2**seeds):.2g}); last: seeds that would show such a difference, corrected"
         )
     return [*parts, svg.text(20, y, note, 12, ink="#555555")]
 

@@ -16,6 +16,10 @@ from nasbook.errors import NasbookError, one_of
 POINTS = 200
 """At how many places a curve over seconds is read."""
 
+NARROW = 0.002
+"""Regrets are drawn as log(1 + regret / NARROW), as in the arena: small differences at the bottom stay visible."""
+TICKS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
 UNITS = {"evaluations": "evaluations", "seconds": "seconds of evaluation"}
 ENDS = {"evaluations": "at the last evaluation", "seconds": "when the first seed has spent its time"}
 
@@ -77,37 +81,49 @@ def regret_curves_picture(curves: pd.DataFrame, *by: str, exact: Sequence[float]
     """Mean regret with its 95% Student-t band over seeds, a curve a method, each with its own dash.
 
     ``curves``: from ``nasbook.measures.regret``. ``by``: a panel for each of "evaluations" (the default) and
-    "seconds". ``exact``: a law to compare with, the regret of random search, one value an evaluation. The sentence
-    gives, for each panel, every method's last mean and interval, the least first. Raises NasbookError for fewer than
-    two seeds and for more methods than can be told apart.
+    "seconds", with regrets on the arena's scale. ``exact``: a law to compare with, the regret of random search, one
+    value an evaluation. The sentence gives, for each panel, every method's last mean and interval, the least first.
+    Raises NasbookError for fewer than two seeds and for more methods than can be told apart.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
 
     panels = [one_of(axis, UNITS, "axis") for axis in by or ("evaluations",)]
     methods = list(dict.fromkeys(curves["method"]))
     if not 1 <= len(methods) <= len(LOOKS):
         raise NasbookError(f"there are {len(methods)} methods: one picture tells 1 to {len(LOOKS)} apart")
     seeds = " or ".join(str(n) for n in sorted(set(curves.groupby("method")["seed"].nunique())))
-    said = []
+    said, top = [], NARROW
     with style.rc():
         figure = Figure(figsize=(8 + 2 * (len(panels) > 1), 3.6), layout="constrained")
         for axes, axis in zip(figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels):
             bands = {method: _band(curves[curves["method"] == method], axis, method) for method in methods}
             for (method, (places, mean, low, high)), (colour, _, dash) in zip(bands.items(), LOOKS):
-                axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)
+                look = {"facecolor": (colour, 0.1), "edgecolor": (colour, 0.7), "linestyle": dash, "linewidth": 0.6}
+                axes.fill_between(places, low, high, **look)
+                top = max(top, high.max())
                 axes.plot(places, mean, color=colour, linestyle=dash, linewidth=1.8, label=method)
             if exact is not None and axis == "evaluations":
                 law = np.arange(1, len(exact) + 1), exact
                 axes.plot(*law, color="#555555", linewidth=1, label="random search that sees the truth, exactly")
             axes.set(xlabel=UNITS[axis])
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
             ends = sorted((mean[-1], low[-1], high[-1], method) for method, (_, mean, low, high) in bands.items())
             at = "; ".join(f"{method} {mean:.2%} ({low:.2%} to {high:.2%})" for mean, low, high, method in ends)
             said.append(f"{ENDS[axis]}, {at}")
+        for axes in figure.axes:
+            axes.set_yscale("function", functions=(_narrowed, _widened))
+            axes.set(ylim=(0, top), yticks=[tick for tick in TICKS if tick <= top])
+            axes.yaxis.set_major_formatter(lambda tick, _: f"{100 * tick:g}%")
         figure.axes[0].set(ylabel="regret (mean, 95% interval)")
         figure.axes[0].legend(loc="upper right")
     return Picture.of_figure(figure, f"regret, mean and 95% interval over {seeds} seeds: {'; '.join(said)}")
+
+
+def _narrowed(regrets: np.ndarray) -> np.ndarray:
+    return np.log1p(np.maximum(regrets, 0) / NARROW)
+
+
+def _widened(heights: np.ndarray) -> np.ndarray:
+    return NARROW * np.expm1(heights)
 
 
 def _band(curves: pd.DataFrame, by: str, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ PLOT = (550.0, 70.0, 320.0, 290.0)
 @dataclass(frozen=True)
 class Bench:
     """``cells`` (n,) by string; ``shared`` (n,) their accuracy in one network of shared weights, ``apart`` (n,) that
-    of a short training each for itself, ``truth`` (n,) what they are worth; fractions.
+    of a short training each for itself, ``truth`` (n,) what they are worth; fractions. ``meaning``: what the truth is.
 
     Raises NasbookError for fewer than two cells, or lengths that differ.
     """
@@ -39,6 +39,7 @@ class Bench:
     shared: np.ndarray
     apart: np.ndarray
     truth: np.ndarray
+    meaning: str = "accuracy, trained alone to the end"
 
     def __post_init__(self) -> None:
         if len(self.cells) < 2:
@@ -167,7 +168,7 @@ def _scatter(bench: Bench, first: int, second: int, share: bool, tau: float) -> 
         svg.rect(left, top, wide, tall, "none", stroke=style.QUIET, width=1),
         svg.text(left, top + tall + 18, f"{low_x:.0%}"),
         svg.text(left + wide, top + tall + 18, f"{high_x:.0%}", anchor="end"),
-        svg.text(left + wide / 2, top + tall + 36, "accuracy, trained alone to the end", anchor="middle"),
+        svg.text(left + wide / 2, top + tall + 36, bench.meaning, anchor="middle"),
         svg.text(left - 6, top + tall, f"{low_y:.0%}", anchor="end"),
         svg.text(left - 6, top + 10, f"{high_y:.0%}", anchor="end"),
     ]

@@ -98,7 +98,7 @@ def explore(story: Story) -> Shell:
         "nodes": steps("nodes", 4, NODES[0], NODES[-1]),
         "operations": steps("operations", 3, COUNTS[0], COUNTS[-1]),
         "inputs": choice("inputs of a node", [("1", 1), ("2", 2), ("all earlier nodes", ALL)], ALL),
-        "naming": choice("the same cell", [("the same string", False), ("the same up to naming", True)], False),
+        "naming": choice("the same cell", [("the same string", False), ("the same up to naming", True)], True),
     }
     return Shell(lambda **values: render(story, **values), controls, HEIGHT)
 

@@ -63,15 +63,18 @@ def render(story: Story, controller: str, temperature: float, draw: int, step: i
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story) -> Shell:
-    """The widget: which controller, its temperature, which draw, and how far it has spoken."""
+def explore(story: Story, step: int | None = None, draw: int | None = None) -> Shell:
+    """The widget: which controller, its temperature, which draw, and how far it has spoken.
+
+    ``step`` and ``draw``: what it shows at first, by default two thirds of the first sentence.
+    """
     controllers, temperatures, draws = (list(dict.fromkeys(key[part] for key in story)) for part in range(3))
     longest = min(len(told.words) for told in story.values())
     controls = {
-        "step": steps("decisions made", longest * 2 // 3, 0, longest),
+        "step": steps("decisions made", longest * 2 // 3 if step is None else step, 0, longest),
         "controller": choice("controller", controllers),
         "temperature": choice("temperature", [(f"{value:g}", value) for value in temperatures], 1.0),
-        "draw": steps("draw", draws[0], draws[0], draws[-1]),
+        "draw": steps("draw", draws[0] if draw is None else draw, draws[0], draws[-1]),
     }
     return Shell(lambda **values: render(story, **values), controls, HEIGHT)
 

@@ -58,7 +58,8 @@ def evolve(population, sample, mutate, evaluate):
 
 
 def check_evolve(answer) -> str | None:
-    # Architectures 0 to 4; the best of all is not in the sample, the worst is neither the oldest nor in the sample.
+    # The best of all is not drawn; the oldest (0), the worst of all (2) and the worst of the sample (4) differ, so that
+    # who was removed says by which rule. The parent is drawn twice, as may happen with replacement.
     population = [(0, 0.5), (1, 0.9), (2, 0.1), (3, 0.7), (4, 0.6)]
     mutated, evaluated = [], []
 
@@ -70,7 +71,7 @@ def check_evolve(answer) -> str | None:
         evaluated.append(architecture)
         return 0.3
 
-    given = answer(population, [3, 0, 4], mutate, evaluate)
+    given = answer(population, [3, 4, 3], mutate, evaluate)
     try:
         rows = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
@@ -81,7 +82,7 @@ def check_evolve(answer) -> str | None:
         return f"a step has exactly one child, and mutate was called {len(mutated)} times"
     parents = {
         1: "the parent is the best of the whole population: take the best of those that were drawn",
-        0: "the parent is the worst of the sample: take the best",
+        4: "the parent is the worst of the sample: take the best",
     }
     if mutated[0] != 3:
         return parents.get(mutated[0], f"the parent is {mutated[0]}, right is 3, the best of those drawn by its score")
@@ -96,6 +97,10 @@ def check_evolve(answer) -> str | None:
         "the worst was removed: regularized evolution removes the oldest, however good": [
             *population[:2],
             *population[3:],
+            child,
+        ],
+        "the worst of the sample was removed, as in tournament selection: the oldest of all goes, drawn or not": [
+            *population[:4],
             child,
         ],
         "the parent was removed: the oldest goes, and the parent lives on": [*population[:3], population[4], child],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-from math import exp, log
+from itertools import accumulate, combinations, permutations, product
+from math import comb, exp, log
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def check_rewards(answer) -> str | None:
     for arguments, (gains, end) in cases:
         accuracies, entropies, weight, decay, start = arguments
         given = answer(*arguments)
-        if not isinstance(given, tuple) or len(given) != 2:
+        if not isinstance(given, tuple | list) or len(given) != 2 or np.ndim(given[0]) == 0:
             return "a pair is wanted: the list of advantages, and the baseline at the end"
         causes = {
             "the advantage is taken before the reward enters the baseline: here the baseline moves first": _walk(
@@ -118,36 +118,62 @@ def _batch(arguments):
     return (np.add(accuracies, weight * np.array(entropies)) - baseline).tolist(), baseline
 
 
-def retrained(shared, truth, count):
-    """The truth about the best of the ``count`` architectures that the shared-weight score ranks first."""
+def saved(shared, truth):
+    """(n,) scores and (n,) truths to two lists: the best of the 1, 2, ..., n ranked first, and for each the smallest
+    number of blind trainings, of different architectures, whose best is expected to be at least as good."""
     order = sorted(range(len(shared)), key=lambda place: -shared[place])
-    return max(truth[place] for place in order[:count])
+    ranked = list(accumulate((float(truth[place]) for place in order), max))
+    values, n = sorted(float(one) for one in truth), len(truth)
+    # the best of m different ones is the i-th smallest in C(i - 1, m - 1) of C(n, m) cases
+    blind = [sum(comb(i, m - 1) * one for i, one in enumerate(values)) / comb(n, m) for m in range(1, n + 1)]
+    return ranked, [next((m for m, mean in enumerate(blind, 1) if mean >= best - 1e-9), n) for best in ranked]
 
 
-def check_retrained(answer) -> str | None:
-    shared, truth = [0.31, 0.35, 0.30, 0.33, 0.20], [0.60, 0.52, 0.75, 0.66, 0.70]
+def check_saved(answer) -> str | None:
+    shared, truth = [0.31, 0.35, 0.30, 0.20, 0.33], [0.60, 0.52, 0.75, 0.66, 0.70]
+    # Scores rank the truths .52, .70, .60, .75, .66 in this order. The best of two of the five is .702 in the mean;
+    # of two that may be the same it would be .691, and .70 not reached.
+    means = [np.mean([max(chosen) for chosen in combinations(truth, m)]) for m in range(1, 6)]
+    best = [0.52, 0.70, 0.70, 0.75, 0.75]
     for places in permutations(range(5)):
-        mixed, worth = [shared[k] for k in places], [truth[k] for k in places]
-        # The scores rank the cells of truth .52, .66, .60, .75, .70 in this order.
-        for count, right in enumerate((0.52, 0.66, 0.66, 0.75, 0.75), 1):
-            given = answer(list(mixed), list(worth), count)
-            wrong = differs(given, right, f"the best of the {count} that are trained", 1e-12)
-            ranked = sorted(zip(mixed, worth), reverse=True)
-            causes = {
-                "these are the architectures with the lowest scores: sort downwards": max(
-                    w for _, w in ranked[::-1][:count]
-                ),
-                "this is a shared-weight score: what counts is the truth about those that it chose": ranked[0][0],
-                "this is the best of the whole table: nobody knows it without training all": max(worth),
-                "this is the last one that was chosen: keep the best of all that are trained": ranked[count - 1][1],
-                "this is the first one alone: all that are trained are known, and the best is kept": ranked[0][1],
-                "these are the first in the list: take those with the highest scores": max(worth[:count]),
-            }
-            for cause, value in causes.items():
-                if wrong and differs(given, value, "", 1e-12) is None:
-                    return cause
-            if wrong:
-                return wrong
+        mixed, worth = (np.array([values[k] for k in places]) for values in (shared, truth))
+        given = answer(mixed.copy(), worth.copy())
+        if not isinstance(given, tuple | list) or len(given) != 2 or np.ndim(given[0]) != 1:
+            return "a pair is wanted: the best of the first 1, ..., n, and how many blind trainings are worth as much"
+        downwards = worth[mixed.argsort()[::-1]]
+        curves = {
+            "these begin with the lowest scores: sort downwards": np.maximum.accumulate(downwards[::-1]),
+            "these are shared-weight scores: what counts is the truth about those that they chose": np.sort(mixed)[
+                ::-1
+            ],
+            "these are the truths in the order of the scores: of all that are trained the best is kept": downwards,
+            "these follow the list as it is given: begin with the highest scores": np.maximum.accumulate(worth),
+            "these follow the truth, which nobody knows before training": np.full(5, max(worth)),
+        }
+        wrong = differs(given[0], best, "the best of the first 1 to 5", 1e-12)
+        for cause, curve in curves.items():
+            if wrong and differs(given[0], curve, "", 1e-12) is None:
+                return cause
+        if wrong:
+            return wrong
+        blind = [next(m for m, mean in enumerate(means, 1) if mean >= value - 1e-9) for value in best]
+        repeating = [np.mean([max(drawn) for drawn in product(truth, repeat=m)]) for m in range(1, 6)]
+        drawn = [next((m for m, mean in enumerate(repeating, 1) if mean >= value - 1e-9), 5) for value in best]
+        counts = {
+            "these blind draws may repeat: here each training is of another architecture": drawn,
+            "these are the trainings that are saved, or less: give the blind trainings themselves": np.subtract(
+                blind, range(1, 6)
+            ),
+            "these are one too few: the expected best must reach the value": np.subtract(blind, 1),
+            "these ask of each architecture that was trained how it ranks: ask for how many blind ones the expected "
+            "best is as good": [1 + sum(one > value for one in worth) for value in best],
+        }
+        wrong = differs(given[1], blind, "the number of blind trainings", 1e-9)
+        for cause, count in counts.items():
+            if wrong and differs(given[1], count, "", 1e-9) is None:
+                return cause
+        if wrong:
+            return wrong
     return None
 
 
@@ -160,7 +186,7 @@ EXERCISES = {
             "Here a - b is -2q. The penalty sums p log(p / t) over both answers, no and yes.",
             "yes = 1 / (1 + exp(-2 * q)); the targets are 1 - target for no and target for yes.",
         ),
-        "at q = 0 the code's penalty and the true one agree, and nowhere else",
+        "the code's penalty and the true one agree at q = 0 and near -.27; between these the code's is the stronger",
     ),
     "09.2": Exercise(
         check_rewards,
@@ -173,13 +199,16 @@ EXERCISES = {
         "so a single advantage is exactly decay times what it would be the other way round: only a rescaling",
     ),
     "09.3": Exercise(
-        check_retrained,
-        retrained,
+        check_saved,
+        saved,
         (
-            "Which architectures are trained? Sort the places by their shared-weight score, the highest first.",
-            "Of these take the first `count`, and look up what they are worth in `truth`.",
-            "The answer is the largest of these values.",
+            "`shared_scores.argsort()[::-1]` are the places from the highest score down; "
+            "`np.maximum.accumulate` keeps the best so far.",
+            "Sort the truths upwards. The best of m different ones is the i-th of them (i from 1) in C(i - 1, m - 1) "
+            "of the C(n, m) choices; `math.comb` counts them.",
+            "That gives the expected best of m blind trainings for m = 1 to n. For each value of the first curve "
+            "look for the smallest m that reaches it, less a tolerance of 1e-9.",
         ),
-        "with count = 1 this is ENAS's derivation; each further training buys back some of what sharing lost",
+        "with one training this is ENAS's derivation; where a count is below its place, sharing misled",
     ),
 }

@@ -50,6 +50,11 @@ def same_cell(first, second):
     return False
 
 
+def _on(operation, read):
+    """A block that reads the state ``read`` with ``operation``, and adds a dilated convolution of input 0."""
+    return [(operation, read), ("dil", 0)]
+
+
 ADD, POOL = [("conv", 0), ("skip", 1)], [("pool", 0), ("pool", 1)]
 CASES = (
     ([ADD], [ADD], True, "a cell is the same as itself"),
@@ -81,6 +86,13 @@ CASES = (
         [ADD, ADD, [("skip", 3), ("skip", 3)]],
         True,
         "twins may change names: which of the two is read makes no difference",
+    ),
+    (
+        [ADD, ADD, _on("conv", 2), _on("pool", 2), _on("skip", 3)],
+        [ADD, ADD, _on("conv", 2), _on("pool", 3), _on("skip", 2)],
+        False,
+        "written out as formulas they look alike, yet conv and pool read one block in the first cell and twins in the "
+        "second: keep track of which of the two a block reads",
     ),
     ([ADD, ADD], [ADD], False, "cells of different sizes are different, though their blocks look alike"),
 )

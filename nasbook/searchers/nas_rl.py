@@ -122,6 +122,7 @@ class Search:
     def __init__(self, trial: Trial) -> None:
         self.trial, self.config = trial, trial.config
         config = trial.config
+        self.clock = trial.rng.spawn(1)[0]  # of its own: how long a training lasts changes no draw
         self.controller = Controller(
             trial.space,
             units=config.units,
@@ -155,14 +156,17 @@ class Search:
         return Replica(space, vector, versions, drawn, pushes=self.config.epochs)
 
     def evaluate(self, replicas: list[Replica]) -> list[float]:
-        """Train the children of ``replicas`` together, and return how long each replica has to wait for its own."""
+        """Train the children of ``replicas`` together, and return how long each replica has to wait for its own,
+        on the simulated clock."""
         ledger, begun = self.trial.ledger, len(self.trial.ledger.rows)
         children = [one.space.decode(tokens) for one in replicas for tokens in one.drawn.tokens.tolist()]
         scores = self.trial.evaluate(children).reshape(len(replicas), -1)  # (K m,) -> (K, m)
         for replica, one in zip(replicas, scores):
             replica.rewards = one**3 if self.config.reward == "cubed" else one
-        seconds = np.array([row.seconds for row in ledger.rows[begun:]]).reshape(len(replicas), -1)  # (K, m)
-        return seconds.max(axis=1).tolist()
+        lasts = np.array([row.seconds for row in ledger.rows[begun:]]).reshape(len(replicas), -1)  # (K, m)
+        if self.config.clock == "drawn":
+            lasts = self.clock.uniform(0.5, 1.5, lasts.shape)
+        return lasts.max(axis=1).tolist()
 
     def advantages(self, replica: Replica) -> np.ndarray:
         """(m,): rewards and entropy bonus minus the average of those before, which then takes them in."""
@@ -177,9 +181,10 @@ class Search:
             weights = clipped_weights(now, replica.drawn.log_probabilities, replica.gains, self.config.clip)
         return self.controller.gradient(tokens, weights)
 
-    def note(self, replica: Replica) -> None:
-        """A row of the trace about a replica's first push."""
+    def note(self, replica: Replica, now: float) -> None:
+        """A row of the trace about a replica's first push, which arrived ``now``."""
         self.trial.note(
+            clock=now,
             reward=float(replica.rewards.mean()),
             baseline=self.baseline.value,
             entropy=float(replica.drawn.entropies.mean()),
@@ -191,7 +196,8 @@ def search(trial: Trial) -> None:
     """Draw, train, learn until the budget is spent; what is found is the best child seen.
 
     The trace has, for each push, the mean ``reward`` (cubed), the ``baseline``, the ``entropy`` of the controller in
-    nats, and the ``staleness``: how many times the parameters moved between draw and push, a mean over the shards.
+    nats, the ``staleness``: how many times the parameters moved between draw and push, a mean over the shards; and
+    the simulated ``clock`` when it had arrived.
     """
     with repeatable(torch.device("cpu"), threads=1):
         found = Search(trial)
@@ -200,19 +206,19 @@ def search(trial: Trial) -> None:
 
 def synchronous(search: Search) -> None:
     """All K replicas draw from the same parameters, which then move by the mean of their gradients."""
-    config = search.config
+    config, now = search.config, 0.0
     while True:
         replicas: list[Replica] = []
         for _ in range(config.replicas):
             replicas.append(search.pull(len(replicas) * config.children))
-        search.evaluate(replicas)
+        now += max(search.evaluate(replicas))
         for replica in replicas:
             replica.gains = search.advantages(replica)
         for _ in range(config.epochs):
             gradients = [search.gradient(replica) for replica in replicas]
             search.server.push(sum(gradients[1:], gradients[0]) / config.replicas)
         for replica in replicas:
-            search.note(replica)
+            search.note(replica, now)
 
 
 def asynchronous(search: Search) -> None:
@@ -221,8 +227,7 @@ def asynchronous(search: Search) -> None:
     A replica pulls once its push has arrived everywhere. Events at the same time happen in the order in which they
     were scheduled; the children that begin at the same time are trained in one call.
     """
-    config, server = search.config, search.server
-    clock = search.trial.rng.spawn(1)[0]  # of its own: how long a training lasts changes no draw
+    config, server, clock = search.config, search.server, search.clock
     events: list = []
     numbers = itertools.count()
 
@@ -240,8 +245,6 @@ def asynchronous(search: Search) -> None:
     now, begun = 0.0, [search.pull(place * config.children) for place in range(config.replicas)]
     while True:
         for replica, lasts in zip(begun, search.evaluate(begun) if begun else ()):
-            if config.clock == "drawn":
-                lasts = clock.uniform(0.5, 1.5, config.children).max()
             at(now + lasts, "trained", replica)
         now, begun = events[0][0], []
         while events and events[0][0] == now:
@@ -255,7 +258,7 @@ def asynchronous(search: Search) -> None:
                 server.receive(shard, gradient)
             else:
                 if replica.pushes == config.epochs - 1:
-                    search.note(replica)
+                    search.note(replica, now)
                 if replica.pushes:
                     push(replica, now)
                 else:

@@ -40,6 +40,19 @@ def removes_the_worst(population, sample, mutate, evaluate):
     return [one for one in alive if one != min(alive, key=lambda one: one[1])]
 
 
+def worst_of_the_sample(population, sample, mutate, evaluate):
+    # tournament selection (Real et al., 2017): the loser of the tournament makes room
+    by_score = sorted(set(sample), key=lambda place: population[place][1])
+    child = mutate(population[by_score[-1]][0])
+    alive = [one for place, one in enumerate(population) if place != by_score[0]]
+    return [*alive, (child, evaluate(child))]
+
+
+def worst_as_parent(population, sample, mutate, evaluate):
+    child = mutate(min((population[place] for place in sample), key=lambda one: one[1])[0])
+    return [*population[1:], (child, evaluate(child))]
+
+
 def never_removes(population, sample, mutate, evaluate):
     return [population[0], *right.evolve(population, sample, mutate, evaluate)]
 
@@ -94,7 +107,9 @@ WRONG = {
     ],
     "07.2": [
         (best_of_all, "take the best of those that were drawn"),
+        (worst_as_parent, "the parent is the worst of the sample"),
         (removes_the_worst, "removes the oldest, however good"),
+        (worst_of_the_sample, "as in tournament selection"),
         (never_removes, "one comes, one goes"),
         (child_in_front, "the child is the youngest"),
         (keeps_the_score, "the child must be evaluated"),

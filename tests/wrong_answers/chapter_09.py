@@ -2,7 +2,10 @@
 
 from math import exp, log
 
+import numpy as np
+
 from nasbook.exercises import chapter_09 as right
+from nasbook.measures import expected_best
 
 
 def sigmoid_of_q(q, target):
@@ -68,28 +71,48 @@ def advantages_alone(accuracies, entropies, weight, decay, baseline):
     return right.rewards(accuracies, entropies, weight, decay, baseline)[0]
 
 
-def lowest_first(shared, truth, count):
-    return right.retrained([-one for one in shared], truth, count)
+def lowest_first(shared, truth):
+    return right.saved(-shared, truth)
 
 
-def score_of_the_chosen(shared, truth, count):
-    return max(shared)
+def scores_of_the_chosen(shared, truth):
+    return np.sort(shared)[::-1], right.saved(shared, truth)[1]
 
 
-def best_of_the_table(shared, truth, count):
-    return max(truth)
+def not_the_best_of_them(shared, truth):
+    return truth[shared.argsort()[::-1]], right.saved(shared, truth)[1]
 
 
-def last_chosen(shared, truth, count):
-    return truth[sorted(range(len(shared)), key=lambda place: -shared[place])[count - 1]]
+def as_listed(shared, truth):
+    return np.maximum.accumulate(truth), right.saved(shared, truth)[1]
 
 
-def first_alone(shared, truth, count):
-    return right.retrained(shared, truth, 1)
+def by_the_truth(shared, truth):
+    return right.saved(truth, truth)
 
 
-def first_in_the_list(shared, truth, count):
-    return max(truth[:count])
+def draws_that_repeat(shared, truth):
+    curve, means = right.saved(shared, truth)[0], expected_best(truth, len(truth))
+    return curve, [int(np.argmax(means >= best - 1e-9)) + 1 if means[-1] >= best else len(truth) for best in curve]
+
+
+def difference(shared, truth):
+    curve, blind = right.saved(shared, truth)
+    return curve, np.array(blind) - np.arange(1, len(blind) + 1)
+
+
+def one_too_few(shared, truth):
+    curve, blind = right.saved(shared, truth)
+    return curve, np.array(blind) - 1
+
+
+def ranks(shared, truth):
+    curve, _ = right.saved(shared, truth)
+    return curve, [1 + int((truth > best).sum()) for best in curve]
+
+
+def curve_alone(shared, truth):
+    return right.saved(shared, truth)[0]
 
 
 WRONG = {
@@ -112,10 +135,14 @@ WRONG = {
     ],
     "09.3": [
         (lowest_first, "sort downwards"),
-        (score_of_the_chosen, "what counts is the truth"),
-        (best_of_the_table, "nobody knows it"),
-        (last_chosen, "the last one that was chosen"),
-        (first_alone, "the first one alone"),
-        (first_in_the_list, "the first in the list"),
+        (scores_of_the_chosen, "what counts is the truth"),
+        (not_the_best_of_them, "the best is kept"),
+        (as_listed, "as it is given"),
+        (by_the_truth, "nobody knows before training"),
+        (draws_that_repeat, "may repeat"),
+        (difference, "the blind trainings themselves"),
+        (one_too_few, "one too few"),
+        (ranks, "how it ranks"),
+        (curve_alone, "a pair is wanted"),
     ],
 }

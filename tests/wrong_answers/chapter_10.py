@@ -32,14 +32,23 @@ def sorted_blocks(first, second):
     return sorted(map(sorted, first)) == sorted(map(sorted, second))
 
 
-def trees(first, second):
-    def written_out(cell):
-        known = [("input 0",), ("input 1",)]
-        for block in cell:
-            known.append(tuple(sorted((operation, known[i]) for operation, i in block)))
-        return sorted(map(repr, known[2:]))
+def formulas(cell):
+    known = [("input 0",), ("input 1",)]
+    for block in cell:
+        known.append(tuple(sorted((operation, known[i]) for operation, i in block)))
+    return [repr(one) for one in known[2:]]
 
-    return written_out(first) == written_out(second)
+
+def trees(first, second):
+    return sorted(formulas(first)) == sorted(formulas(second))
+
+
+def trees_and_loose_ends(first, second):
+    def loose(cell):
+        read = {i for block in cell for _, i in block}
+        return sorted(formula for place, formula in enumerate(formulas(cell), 2) if place not in read)
+
+    return trees(first, second) and loose(first) == loose(second)
 
 
 def with_duplicates(beam, extend, predict, width):
@@ -71,6 +80,7 @@ WRONG = {
         (sorted_halves, "may be listed in another order"),
         (sorted_blocks, "its readers must read its new number"),
         (trees, "not reading it and its twin"),
+        (trees_and_loose_ends, "which of the two a block reads"),
     ],
     "10.3": [
         (with_duplicates, "stands in the beam twice"),
