@@ -33,7 +33,7 @@ CONTROLLERS = {"learns": {}, "stays": {"controller_steps": 0}}
 
 
 def main() -> None:
-    """Parse the command line, run what is missing, write the table after each search."""
+    """Parse the command line, run what is missing, write the table after each seed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=repository() / "results" / "enas_edges")
     parser.add_argument("--work", type=Path, default=repository() / "runs" / "enas_edges")
@@ -49,11 +49,15 @@ def main() -> None:
             found = rankings([run], data, cells)
             found.insert(0, "controller", controller)
             rows.append(found)
-            write_atomically(args.out / "table.csv", pd.concat(rows).to_csv(index=False, float_format="%.6g"))
             print(f"{controller} seed {seed}: candidates {found['candidates'][0]:.1%}", flush=True)
-    facts = {"command": "python benchmarks/enas_edges.py", **data.description(), "seeds": args.seeds}
-    facts |= {"search": SETTINGS, **machine.provenance(data.device)}
-    write_atomically(args.out / "manifest.json", json.dumps(facts, indent=1, default=str) + "\n")
+        write_atomically(args.out / "table.csv", pd.concat(rows).to_csv(index=False, float_format="%.6g"))
+        facts = {
+            "command": "python benchmarks/enas_edges.py",
+            **data.description(),
+            "seeds": args.seeds[: len(rows) // 2],
+        }
+        facts |= {"search": SETTINGS, **machine.provenance(data.device)}
+        write_atomically(args.out / "manifest.json", json.dumps(facts, indent=1, default=str) + "\n")
 
 
 if __name__ == "__main__":
