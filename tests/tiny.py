@@ -1,4 +1,4 @@
-"""A search that takes about a second on 8x8 digits: its settings, and its state before the first step; a smoke search."""
+"""A search that takes a second on 8x8 digits: its settings, and its state before the first step; a smoke search."""
 
 from importlib import import_module
 
