@@ -184,7 +184,7 @@ def test_msg_das_runs_its_sub_graphs_and_its_teacher(digits, tmp_path):
 
 @pytest.fixture(scope="module")
 def learned(request, tmp_path_factory):
-    """The smoke searches that this session asks for, each in a process of one thread, two at a time."""
+    """The smoke searches of the tests that were selected, each in a process of one thread, two at a time."""
     folder = tmp_path_factory.mktemp("learned")
     asked = [item.callspec.params for item in request.session.items if "learned" in getattr(item, "fixturenames", ())]
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
