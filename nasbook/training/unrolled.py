@@ -58,8 +58,7 @@ def architecture_gradient(
     """
     one_of(method, METHODS, "method")
     weights, alphas = _tensors(weights, "weights"), _tensors(alphas, "alphas")
-    if velocity is not None:
-        velocity = list(velocity) if isinstance(velocity, Iterable) else [velocity]
+    velocity = None if velocity is None else list(velocity)
     _check(weights, velocity, xi, momentum, weight_decay, radius)
     alphas = [alpha.detach().requires_grad_() for alpha in alphas]
     weights = [weight.detach() for weight in weights]
