@@ -67,9 +67,11 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     args = parser.parse_args()
+    if args.workers < 1:
+        parser.error(f"--workers is {args.workers}; it must be a whole number from 1")
     tasks = [(method, seed, args.work / f"{method}-{seed}") for seed in args.seeds for method in args.methods]
     failed = 0
-    pool = ProcessPoolExecutor(max(1, args.workers), multiprocessing.get_context("spawn"), end_with_parent)
+    pool = ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn"), end_with_parent)
     try:
         waiting = {pool.submit(row, *task): task for task in tasks}
         for done in as_completed(waiting):

@@ -1,12 +1,14 @@
 """Every one-shot method in the one frame: what a step changes, what a search writes, and how it continues."""
 
+import multiprocessing
 import re
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
-from tiny import TINY
+from tiny import TINY, smoke_search
 from tiny import begin as begin_method
 
 import nasbook as nb
@@ -180,12 +182,25 @@ def test_msg_das_runs_its_sub_graphs_and_its_teacher(digits, tmp_path):
     assert executed == [2 * 3 * 15, 2 * (3 * 15 + 120)]
 
 
+@pytest.fixture(scope="module")
+def learned(request, tmp_path_factory):
+    """The smoke searches of the tests that were selected, each in a process of one thread, two at a time."""
+    folder = tmp_path_factory.mktemp("learned")
+    asked = [item.callspec.params for item in request.session.items if "learned" in getattr(item, "fixturenames", ())]
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        yield {
+            (one["method"], one["seed"]): pool.submit(
+                smoke_search, **one, out=folder / f"{one['method']}-{one['seed']}"
+            )
+            for one in asked
+        }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "gdas"])
-def test_the_smoke_search_learns(method, seed, tmp_path):
+def test_the_smoke_search_learns(learned, method, seed):
     """Held-out accuracy after the last epoch is above chance by five standard errors."""
-    data = nb.datasets.load("cifar10-sample", size=16)
-    run = nb.search(method, data=data, profile="smoke", seed=seed, out=tmp_path)
-    n, chance = round(0.2 * len(data)), 0.1
-    assert run.last("selection", "accuracy") > chance + 5 * (chance * (1 - chance) / n) ** 0.5
+    accuracy, n = learned[method, seed].result()
+    chance = 0.1
+    assert accuracy > chance + 5 * (chance * (1 - chance) / n) ** 0.5

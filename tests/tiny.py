@@ -1,7 +1,8 @@
-"""The settings of a search that takes about a second on 8x8 digits, and such a search before its first step."""
+"""A search that takes a second on 8x8 digits: its settings, and its state before the first step; a smoke search."""
 
 from importlib import import_module
 
+import nasbook as nb
 from nasbook.datasets.splits import split
 from nasbook.searchers import METHODS
 from nasbook.training import search as loop
@@ -20,3 +21,10 @@ def begin(method, data, epoch=0, **settings):
     search.step = epoch * search.per_epoch
     search.batches = {part: loop.next_batch(search, part) for part in config.updates}
     return search
+
+
+def smoke_search(method, seed, out):
+    """The held-out accuracy after the last epoch, and of how many images."""
+    data = nb.datasets.load("cifar10-sample", size=16)
+    run = nb.search(method, data=data, profile="smoke", seed=seed, out=out, figures=False)
+    return run.last("selection", "accuracy"), round(0.2 * len(data))
