@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from nasbook.benchmarks import nasbench201
 from nasbook.errors import NasbookError
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell
+from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell, write_cell
 from nasbook.spaces.edge_networks import EdgeCell, EdgeNetwork
 from nasbook.spaces.isomorphism import canonical, classes, connected, correspondence, published_string
 from nasbook.spaces.operations import conv
@@ -24,6 +24,16 @@ CLASSES = classes(CELLBENCH)
 )
 def test_unique_strings_of_nasbench201(rule, unique):
     assert len({published_string(cell, rule) for cell in NASBENCH201}) == unique
+
+
+def test_a_representative_comes_first_and_carries_nothing_that_leads_nowhere():
+    place = {cell: i for i, cell in enumerate(CELLBENCH)}
+    for name, members in CLASSES.items():
+        assert place[name] == min(place[member] for member in members)
+        chosen = read_cell(name)
+        for edge, operation in enumerate(chosen):
+            without = write_cell((*chosen[:edge], "none", *chosen[edge + 1 :]))
+            assert operation == "none" or canonical(without) != canonical(name), (name, edge)
 
 
 def test_cells_that_connect_input_to_output():
