@@ -41,10 +41,15 @@ def test_with_one_replica_every_scheme_is_reinforce_bit_for_bit(scheme, ppo):
 
 
 def test_with_one_replica_the_traces_and_parameters_of_both_schemes_are_equal():
+    """Delayed pushes only take time."""
     one, other = [], []
     sync = played(keep=one, replicas=1, synchronous=True, evaluations=48)
-    free = played(keep=other, replicas=1, evaluations=48, latency=0.3)
-    assert sync[0].equals(free[0]) and sync[1].equals(free[1])
+    prompt = played(replicas=1, evaluations=48)
+    late = played(keep=other, replicas=1, evaluations=48, latency=0.3)
+    assert sync[0].equals(prompt[0]) and sync[1].equals(prompt[1]) and sync[0].equals(late[0])
+    clocked, delayed = (trace["quantity"] == "clock" for trace in (sync[1], late[1]))
+    assert sync[1][~clocked].equals(late[1][~delayed])
+    assert late[1][delayed]["value"].iloc[0] > sync[1][clocked]["value"].iloc[0]
     assert (sync[1].query("quantity == 'staleness'")["value"] == 0).all()
     np.testing.assert_array_equal(one[0].server.vector, other[0].server.vector)
 
