@@ -205,3 +205,16 @@ def test_shared_weights_refuse_no_image(digits):
     described = SharedWeights(Super(), data=digits, positions=torch.arange(9), name="mine").description()
     assert described["name"] == "mine" and described["images"] == 9 and described["data"] == "digits"
     assert np.isfinite(described["batch_size"])
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.9, True), (0.0, False)])
+def test_the_momentum_of_a_child_is_nesterovs(digits, monkeypatch, momentum, nesterov):
+    groups, step = [], children.train_step
+
+    def watched(training, *rest):
+        groups.append(training.optimizer.param_groups[0])
+        return step(training, *rest)
+
+    monkeypatch.setattr(children, "train_step", watched)
+    Ledger(Training(build, data=digits, momentum=momentum, **QUICK | {"epochs": 1}), seed=1).evaluate([("4", "relu")])
+    assert {(group["momentum"], group["nesterov"]) for group in groups} == {(momentum, nesterov)}

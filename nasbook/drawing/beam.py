@@ -127,10 +127,12 @@ def _ranked(stage: Stage, values: np.ndarray) -> str:
 
 
 def _range(story: Story) -> tuple[float, float]:
-    """The ends of the axis of values, a little beyond them."""
+    """The ends of the axis of values, a little beyond them; a few very low values would hide how the others differ."""
     every = np.concatenate(story.values)
-    room = 0.05 * max(np.ptp(every), 1e-3)
-    return every.min() - room, every.max() + room
+    first, third = np.quantile(every, (0.25, 0.75))
+    lowest = max(every.min(), first - 3 * (third - first))
+    room = 0.05 * max(every.max() - lowest, 1e-3)
+    return lowest - room, every.max() + room
 
 
 def _tree(story: Story, search: list[Stage]) -> list[str]:
@@ -139,14 +141,15 @@ def _tree(story: Story, search: list[Stage]) -> list[str]:
     left, right = TREE
 
     def y(value: float) -> float:
-        return BOTTOM - (value - low) / (high - low) * (BOTTOM - TOP)
+        return BOTTOM - (max(value, low) - low) / (high - low) * (BOTTOM - TOP)
 
     def x(level: int, place: int) -> float:
         # cells of one value would hide each other: their places spread them over the column
         middle = left + (level + 0.5) * (right - left) / len(story.values)
         return middle + 80 * (place / max(len(story.values[level]) - 1, 1) - 0.5)
 
-    parts = [svg.text(20, 74, "true value of each cell; lines lead from survivors to their extensions")]
+    said = "" if low <= min(map(np.min, story.values)) else "; lower values stand on the lowest line"
+    parts = [svg.text(20, 74, f"true value; lines lead from survivors to extensions{said}")]
     for share in np.linspace(low, high, 5):
         parts += [
             svg.line(left - 6, y(share), right, y(share)),
@@ -173,14 +176,15 @@ def _tree(story: Story, search: list[Stage]) -> list[str]:
 def _scatter(stage: Stage, values: np.ndarray, ends: tuple[float, float], number: int) -> list[str]:
     """Prediction against truth, the diagonal, and the cut below which nobody survives."""
     room = 0.05 * (ends[1] - ends[0])
-    low, high = min(ends[0], stage.predicted.min() - room), max(ends[1], stage.predicted.max() + room)
+    low = min(ends[0], np.quantile(stage.predicted, 0.1) - room)
+    high = max(ends[1], stage.predicted.max() + room)
     left, right = SCATTER
 
     def x(value: float) -> float:
-        return left + (value - low) / (high - low) * (right - left)
+        return left + (max(value, low) - low) / (high - low) * (right - left)
 
     def y(value: float) -> float:
-        return BOTTOM - (value - low) / (high - low) * (BOTTOM - TOP)
+        return BOTTOM - (max(value, low) - low) / (high - low) * (BOTTOM - TOP)
 
     cut = min(guess for place, guess in zip(stage.candidates.tolist(), stage.predicted) if place in stage.survivors)
     parts = [

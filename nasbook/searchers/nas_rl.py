@@ -97,7 +97,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """Smoke and lesson are ours; so are the clip, the epochs and the one replica of "nasnet", which the paper does not
-state, and the number of children for Penn Treebank, which is that for images."""
+state, and the number of evaluations for Penn Treebank, which is that for images."""
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """Which cells of NAS-Bench-201's form are the same cell under other names (plain data, no torch).
 
-:func:`canonical` is exact. It rests on four identities, and on no other: ``none`` gives zero, which vanishes from a
-sum; ``skip_connect`` gives its input; a sum does not know the order of its terms, nor how they were grouped; what no
-path leads from to the output does nothing. Two convolutions are two even where they read the same node, because each
+:func:`canonical` is exact. It rests on four identities, and on no other: ``none`` gives zero, as does a pooling of
+zero, and zero vanishes from a sum; ``skip_connect`` gives its input; a sum does not know the order of its terms, nor
+how they were grouped; what no path leads from to the output does nothing. Two convolutions are two even where they read the same node, because each
 has weights of its own; one convolution that two nodes read is one. A convolution of zero stays: its BatchNorm still
 adds a learned shift. So cells of one form compute the same function and have the same gradients, once the weights of
 corresponding convolutions are equal, and train alike but for rounding.
@@ -77,7 +77,7 @@ def _expand(edges: Sequence[tuple[str, int, int]], nodes: int) -> tuple[Terms, l
     for node in range(1, nodes):
         terms: list[int] = []
         for edge, (name, target, source) in enumerate(edges):
-            if target != node or name == "none":
+            if target != node or name == "none" or (name == "avg_pool_3x3" and not sums[source]):
                 continue
             if name == "skip_connect":
                 terms += sums[source]

@@ -45,7 +45,8 @@ def build_child(
 def train_child(
     net: nn.Module, data: ImageData, parts: Mapping[str, Tensor], config: TrainConfig, best_of_last: int
 ) -> float:
-    """Train ``net`` and return its best accuracy on the selection part after one of the last epochs, a fraction.
+    """Train ``net`` by SGD with Nesterov momentum (Zoph & Le, 2017, section 4.1) and return its best accuracy on the
+    selection part after one of the last epochs, a fraction.
 
     ``parts``: positions (N,) in ``data`` by name; "weights" and "alphas" are trained on. Raises ChildFailed if the
     loss diverges, or the device has no memory for it.
@@ -55,7 +56,12 @@ def train_child(
     training = Training(
         net,
         torch.optim.SGD(
-            net.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
+            net.parameters(),
+            config.lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.momentum > 0,
+            fused=True,
         ),
         Sampler(trained_on, config.batch_size, stream(config.seed, "order")),
         stream(config.seed, "augmentation and drop-path"),
