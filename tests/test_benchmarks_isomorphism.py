@@ -159,7 +159,7 @@ def test_a_convolution_of_nothing_is_something():
 
 
 def test_equal_poolings_are_one():
-    """A pooling has no weights, so the same one twice is twice that one, and of zero it is zero; 5,875 cells of NAS-Bench-201 are left."""
+    """A pooling has no weights: the same one twice is twice that one, of zero it is zero."""
     twice = "|avg_pool_3x3~0|+|none~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
     two = "|avg_pool_3x3~0|+|avg_pool_3x3~0|none~1|+|none~0|skip_connect~1|skip_connect~2|"
     assert canonical(twice) == canonical(two)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import comb
+from numbers import Real
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def check_cells(answer) -> str | None:
     given = []
     for case in cases:
         found = answer(*case)
-        if isinstance(found, bool | str) or not isinstance(found, int | float | np.number) or found % 1:
+        if isinstance(found, bool | str) or not isinstance(found, Real) or found % 1:
             return f"cells{case} is {found!r}: a whole number is wanted"
         given.append(int(found))
     if tuple(given) in causes:
@@ -57,10 +58,8 @@ def evolve(population, sample, mutate, evaluate):
     return [*population[1:], (child, evaluate(child))]
 
 
-def check_evolve(answer) -> str | None:
-    # The best of all is not drawn; the oldest (0), the worst of all (2) and the worst of the sample (4) differ, so that
-    # who was removed says by which rule. The parent is drawn twice, as may happen with replacement.
-    population = [(0, 0.5), (1, 0.9), (2, 0.1), (3, 0.7), (4, 0.6)]
+def _step(answer, population, sample) -> tuple[np.ndarray, list, list]:
+    """The population after the step, (members, 2) or empty where it is no such, and who was mutated and evaluated."""
     mutated, evaluated = [], []
 
     def mutate(architecture):
@@ -71,12 +70,20 @@ def check_evolve(answer) -> str | None:
         evaluated.append(architecture)
         return 0.3
 
-    given = answer(population, [3, 4, 3], mutate, evaluate)
+    given = answer(list(population), list(sample), mutate, evaluate)
     try:
         rows = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
         rows = np.zeros(0)
-    if rows.ndim != 2 or rows.shape[1] != 2:
+    return rows if rows.ndim == 2 and rows.shape[1] == 2 else np.zeros(0), mutated, evaluated
+
+
+def check_evolve(answer) -> str | None:
+    # The best of all is not drawn; the oldest (0), the worst of all (2) and the worst of the sample (4) differ, so that
+    # who was removed says by which rule. The parent is drawn twice, as may happen with replacement.
+    population = [(0, 0.5), (1, 0.9), (2, 0.1), (3, 0.7), (4, 0.6)]
+    rows, mutated, evaluated = _step(answer, population, [3, 4, 3])
+    if not rows.size:
         return "the next population is wanted, a list of pairs (architecture, score), the oldest first"
     if len(mutated) != 1:
         return f"a step has exactly one child, and mutate was called {len(mutated)} times"
@@ -112,6 +119,12 @@ def check_evolve(answer) -> str | None:
     for cause, wrong in causes.items():
         if differs(rows, wrong, "") is None:
             return cause
+    # Now the best is drawn once, neither first nor last, and the oldest is drawn as well.
+    again, mutated, _ = _step(answer, population, [0, 3, 2, 4])
+    if mutated != [3]:
+        return f"where the places 0, 3, 2, 4 are drawn the parents are {mutated}, right is [3], the best score drawn"
+    if differs(again, [*population[1:], child], "") is not None:
+        return "where the oldest is drawn it must go all the same: the oldest of all goes, drawn or not"
     return differs(rows, [*population[1:], child], "the next population")
 
 

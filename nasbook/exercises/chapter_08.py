@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 
 from nasbook.exercises import Exercise
@@ -76,11 +78,12 @@ def check_parameters(answer) -> str | None:
         [(3, 3, 4, ()), (1, 1, 8, (1,))],
         [(1, 3, 2, ()), (3, 1, 4, (1,)), (3, 3, 8, (1, 2)), (1, 1, 2, ())],
     )
-    right = (23_134, 11_398, 108 + 8 + 32 + 16 + 90, 18 + 4 + 24 + 8 + 432 + 16 + 6 + 4 + 110)
+    sizes = ((3, 10), (3, 10), (1, 7), (5, 4))  # channels of the image, classes
+    right = (23_134, 11_398, 36 + 8 + 32 + 16 + 63, 30 + 4 + 24 + 8 + 432 + 16 + 10 + 4 + 44)
     given = []
-    for sentence in sentences:
-        found = answer(list(sentence), 3, 10)
-        if isinstance(found, bool | str) or not isinstance(found, int | float | np.number) or found % 1:
+    for sentence, size in zip(sentences, sizes):
+        found = answer(list(sentence), *size)
+        if isinstance(found, bool | str) or not isinstance(found, Real) or found % 1:
             return f"the number of weights is {found!r}: a whole number is wanted"
         given.append(int(found))
     layered = [[(h, w, f, s) for h, w, f, s in sentence] for sentence in sentences]
@@ -88,15 +91,17 @@ def check_parameters(answer) -> str | None:
     ends = [
         [n for n in range(1, len(s) + 1) if not any(n in layer[3] for layer in s)] for s in layered
     ]  # the layers that nobody reads
-    lost = [sum(s[n - 1][2] for n in e if n < len(s)) * 10 for s, e in zip(layered, ends)]
-    everything = [sum(layer[2] for n, layer in enumerate(s, 1) if n not in e) * 10 for s, e in zip(layered, ends)]
+    classes = np.array([many for _, many in sizes])
+    lost = [sum(s[n - 1][2] for n in e if n < len(s)) for s, e in zip(layered, ends)] * classes
+    everything = [sum(layer[2] for n, layer in enumerate(s, 1) if n not in e) for s, e in zip(layered, ends)] * classes
     added = [
         sum(h * w * f * (sum(s[n - 1][2] for n in inputs) - max(s[n - 1][2] for n in inputs))
             for h, w, f, inputs in s if inputs)
         for s in layered
     ]  # fmt: skip
     chained = [
-        sum(h * w * f * (s[i - 1][2] - 3) for i, (h, w, f, inputs) in enumerate(s) if i and not inputs) for s in layered
+        sum(h * w * f * (s[i - 1][2] - channels) for i, (h, w, f, inputs) in enumerate(s) if i and not inputs)
+        for s, (channels, _) in zip(layered, sizes)
     ]
     causes = {
         "only the last layer goes to the classifier here: all layers that nobody reads do, side by side": np.negative(
@@ -105,7 +110,7 @@ def check_parameters(answer) -> str | None:
         "every layer goes to the classifier here: only those that nobody reads do": everything,
         "BatchNorm has two weights a filter, scale and shift": np.negative(norms),
         "the convolutions have no bias here, for BatchNorm has a shift": np.array(norms) // 2,
-        "the classifier has a bias for each class": np.full(len(right), -10),
+        "the classifier has a bias for each class": -classes,
         "several inputs are put side by side in depth: their filters are added up": np.negative(added),
         "a layer without inputs reads the image, not the layer before": chained,
     }
@@ -114,7 +119,8 @@ def check_parameters(answer) -> str | None:
             return cause
     for place, (found, wanted) in enumerate(zip(given, right)):
         if found != wanted:
-            return f"the sentence {sentences[place]} makes {found:,} weights, right is {wanted:,}"
+            asked = "channels {} and classes {}".format(*sizes[place])
+            return f"with {asked} the sentence {sentences[place]} makes {found:,} weights, right is {wanted:,}"
     return None
 
 

@@ -129,11 +129,12 @@ def check_next_beam(answer) -> str | None:
     for beam, width, right in (([0, 1, 2], 3, [11, 13, 12]), ([0, 1], 9, [11, 13, 12, 10]), ([2, 0], 2, [11, 12])):
         given = answer(list(beam), lambda cell: list(LARGER[cell]), EXPECTED.__getitem__, width)
         try:
-            found = [] if isinstance(given, str) else np.asarray(given, dtype=np.float64).tolist()
+            found = np.asarray(given, dtype=np.float64)  # (cells,) where it is what it should be
         except (TypeError, ValueError):
-            found = []
-        if not isinstance(found, list) or not found:
+            found = np.zeros(0)
+        if isinstance(given, str) or found.ndim != 1 or not len(found):
             return f"next_beam gives {given!r}: a list of cells is wanted, the best prediction first"
+        found = found.tolist()
         if len(set(found)) < len(found):
             return "a cell stands in the beam twice: two cells may grow to the same one, which needs training once"
         if set(found) <= set(beam):

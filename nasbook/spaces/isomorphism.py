@@ -2,10 +2,10 @@
 
 :func:`canonical` is exact. It rests on four identities, and on no other: ``none`` gives zero, as does a pooling of
 zero, and zero vanishes from a sum; ``skip_connect`` gives its input; a sum does not know the order of its terms, nor
-how they were grouped; what no path leads from to the output does nothing. Two convolutions are two even where they read the same node, because each
-has weights of its own; one convolution that two nodes read is one. A convolution of zero stays: its BatchNorm still
-adds a learned shift. So cells of one form compute the same function and have the same gradients, once the weights of
-corresponding convolutions are equal, and train alike but for rounding.
+how they were grouped; what no path leads from to the output does nothing. Two convolutions are two even where they read
+the same node, because each has weights of its own; one convolution that two nodes read is one. A convolution of zero
+stays: its BatchNorm still adds a learned shift. So cells of one form compute the same function and have the same
+gradients, once the weights of corresponding convolutions are equal, and train alike but for rounding.
 
 :func:`published_string` are the coarser string procedures (Dong & Yang, 2020, arXiv 2001.00326, section 2.1, and
 variants). They write a node out as often as it is read, and so forget which convolutions are shared.

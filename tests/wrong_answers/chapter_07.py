@@ -78,6 +78,17 @@ def replaces_the_parent(population, sample, mutate, evaluate):
     return [*population[:place], *population[place + 1 :], (child, evaluate(child))]
 
 
+def first_drawn(population, sample, mutate, evaluate):
+    child = mutate(population[sample[0]][0])
+    return [*population[1:], (child, evaluate(child))]
+
+
+def spares_the_drawn(population, sample, mutate, evaluate):
+    child = right.evolve(population, sample, mutate, evaluate)[-1]
+    gone = min(place for place in range(len(population)) if place not in sample)
+    return [*population[:gone], *population[gone + 1 :], child]
+
+
 def law_with_repetition(values, draws):
     size = len(values)
     return sum(v * (((i + 1) / size) ** draws - (i / size) ** draws) for i, v in enumerate(sorted(values)))
@@ -115,6 +126,8 @@ WRONG = {
         (keeps_the_score, "the child must be evaluated"),
         (evaluates_everybody, "only the child is new"),
         (replaces_the_parent, "the parent was removed"),
+        (first_drawn, "right is [3], the best score drawn"),
+        (spares_the_drawn, "where the oldest is drawn it must go all the same"),
     ],
     "07.3": [
         (law_with_repetition, "the law with repetition"),

@@ -70,6 +70,14 @@ def a_chain(layers, channels, classes):
     return weights(layers, channels, classes, chain=True)
 
 
+def photographs_in_colour(layers, channels, classes):
+    return right.parameters(layers, 3, classes)
+
+
+def always_ten_classes(layers, channels, classes):
+    return right.parameters(layers, channels, 10)
+
+
 def own_push_too(durations):
     return [one + 1 for one in right.staleness(durations)]
 
@@ -109,6 +117,8 @@ WRONG = {
         (classifier_without_bias, "a bias for each class"),
         (inputs_added, "side by side in depth"),
         (a_chain, "reads the image"),
+        (photographs_in_colour, "with channels 1 and classes 7"),
+        (always_ten_classes, "with channels 1 and classes 7"),
     ],
     "08.3": [
         (own_push_too, "own push"),

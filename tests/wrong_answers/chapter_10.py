@@ -68,6 +68,10 @@ def first_cell_only(beam, extend, predict, width):
     return right.next_beam(beam[:1], extend, predict, width)
 
 
+def with_predictions(beam, extend, predict, width):
+    return [(cell, predict(cell)) for cell in right.next_beam(beam, extend, predict, width)]
+
+
 WRONG = {
     "10.1": [
         (ordered, "a sum has no order"),
@@ -87,5 +91,6 @@ WRONG = {
         (the_worst, "these are the worst predictions"),
         (best_of_each, "each cell gave its best"),
         (first_cell_only, "only the first cell was extended"),
+        (with_predictions, "a list of cells is wanted"),
     ],
 }
