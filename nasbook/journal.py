@@ -11,6 +11,7 @@ import io
 import math
 import os
 import sys
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -70,17 +71,22 @@ class Journal:
         if not self.path.exists():
             write_atomically(self.path, _line(COLUMNS))
         self.rows = read(self.path)
-        self._cut()
-        self._stream = open(self.path, "ab")
+        try:
+            self._cut()
+            self._stream = open(self.path, "ab")
+        except OSError as error:
+            raise NasbookError(f"cannot write {self.path}: {error.strerror or error}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        # every line was flushed; what a full disk refused would be written again here, and refused again
+        with suppress(OSError):
+            self._stream.close()
 
     def append(self, row: Evaluation) -> None:
         """Write one evaluation; it survives a kill of this process from here on."""
         try:
-            self._stream.write(_line(astuple(row)).encode("utf-8"))
+            self._stream.write(_line(astuple(row)).encode("utf-8", "backslashreplace"))
             self._stream.flush()
         except OSError as error:
             raise NasbookError(
@@ -108,7 +114,7 @@ def _parsed(line: str, order: int, path: Path) -> Evaluation:
     try:
         number, architecture, score, seconds, failure = next(csv.reader([line]))
         row = Evaluation(int(number), architecture, float(score), float(seconds), failure)
-        whole = row.order == order and math.isfinite(row.score) and 0 <= row.seconds < math.inf
+        whole = row.order == order and 0 <= row.score < math.inf and 0 <= row.seconds < math.inf
     except (ValueError, StopIteration, csv.Error):
         whole = False
     if not whole:

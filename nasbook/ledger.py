@@ -22,6 +22,10 @@ the jobs. The built-in ``map``, ``concurrent.futures.ProcessPoolExecutor().map``
 Ray's pool fit. Function and jobs can be pickled if the evaluator and the architectures can."""
 
 
+LONGEST = 1000
+"""How many characters of a failure's reason are kept."""
+
+
 class BudgetSpent(NasbookError):
     """The budget of a search is spent, which is how most searches end."""
 
@@ -130,13 +134,14 @@ def _judged(evaluator: Evaluator, job: tuple[Hashable, int]) -> tuple[float, flo
     """Score, seconds and failure of one job, an architecture and its seed."""
     architecture, seed = job
     try:
-        score, seconds = evaluator.judge(architecture, seed)
+        outcome = evaluator.judge(architecture, seed)
     except ChildFailed as failed:
-        return 0.0, failed.seconds, " ".join(str(failed).split()) or "no reason given"
+        return 0.0, failed.seconds, " ".join(str(failed).split())[:LONGEST] or "no reason given"
     try:
-        score, seconds = float(score), float(seconds)
-    except (TypeError, ValueError):
-        raise NasbookError(f"the evaluator gave {score!r} and {seconds!r} for score and seconds: numbers") from None
+        score, seconds = map(float, outcome)
+    except (TypeError, ValueError, OverflowError):
+        given = " and ".join(map(repr, outcome)) if isinstance(outcome, tuple) else repr(outcome)
+        raise NasbookError(f"the evaluator gave {given[:80]}: score and seconds are wanted, two numbers") from None
     if not 0 <= seconds < math.inf:
         raise NasbookError(f"the evaluator says that {architecture} took {seconds} seconds")
     if not math.isfinite(score):

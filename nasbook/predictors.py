@@ -154,11 +154,12 @@ class Ensemble:
         self.folds = rng.permutation(len(values)) % members  # (n,)
         kept = self.folds != np.arange(members)[:, None]  # (M, n)
         kept[~kept.any(axis=1)] = True
-        self._fit(known, torch.tensor(values, dtype=torch.float32), torch.tensor(kept), steps, learning_rate)
+        self.rate = checks.positive(learning_rate, "learning_rate")
+        self._fit(known, torch.tensor(values, dtype=torch.float32), torch.tensor(kept), steps)
 
-    def _fit(self, cells: tuple[Tensor, Tensor], scores: Tensor, kept: Tensor, steps: int, rate: float) -> None:
+    def _fit(self, cells: tuple[Tensor, Tensor], scores: Tensor, kept: Tensor, steps: int) -> None:
         weights = kept / kept.sum(dim=1, keepdim=True)  # (M, n)
-        optimizer = torch.optim.Adam(self.net.parameters(), checks.positive(rate, "learning_rate"))
+        optimizer = torch.optim.Adam(self.net.parameters(), self.rate)
         self.errors: list[float] = []
         with repeatable(torch.device("cpu"), threads=1):
             for _ in range(steps):
@@ -171,11 +172,17 @@ class Ensemble:
 
     @torch.no_grad()
     def predictions(self, cells: Sequence[Words]) -> np.ndarray:
-        """(members, n) float64: what each member expects of cells of any number of blocks."""
+        """(members, n) float64: what each member expects of cells of any number of blocks.
+
+        Raises NasbookError if the fit diverged, since NaN would be ranked without a word.
+        """
         parts = zip(*(one.split(CHUNK) for one in self._tensors(cells)))
         with repeatable(torch.device("cpu"), threads=1):
             found = [self.net(*part).double().numpy() for part in parts]  # (M, n) each
-        return np.concatenate(found, axis=1)
+        expected = np.concatenate(found, axis=1)
+        if np.isnan(expected).any():
+            raise NasbookError(f"the predictor diverged: choose a learning_rate below {self.rate:g}")
+        return expected
 
     def predict(self, cells: Sequence[Words]) -> np.ndarray:
         """(n,): the mean over the members."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,6 +15,7 @@ from nasbook.runs import Run
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
+    from nasbook.drawing.picture import Picture
     from nasbook.evaluators import SharedWeights
     from nasbook.training.sharing import SharedSearch
 
@@ -80,14 +82,23 @@ class SharedRun(Run):
     def _file(self, name: str):
         if name in ("alphas.npz", "margins.csv"):
             raise NasbookError(f"{self.folder} holds a search with a controller: no {name}, but .trace and .candidates")
+        if name == "genotype.json" and self.config["space"] != "micro":
+            raise NasbookError(f"a search of the space {self.config['space']!r} has no genotype: see .architecture")
         return super()._file(name)
+
+    def save_figures(self) -> list[Path]:
+        """Draw rewards and accuracy by epoch into ``figures/``. Raises NasbookError if that cannot be written."""
+        return [self._picture().save(self.folder / "figures" / "search.svg")]
+
+    def _picture(self) -> Picture:
+        from nasbook.drawing.sharing import sharing_picture
+
+        return sharing_picture(self.trace)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         if not (self.folder / "trace.csv").exists():
             return {"text/plain": repr(self)}
-        from nasbook.drawing.sharing import sharing_picture
-
-        return sharing_picture(self.trace)._repr_mimebundle_()
+        return self._picture()._repr_mimebundle_()
 
 
 def rankings(runs: Iterable[SharedRun], data: ImageData, architectures: Sequence[Hashable]) -> pd.DataFrame:

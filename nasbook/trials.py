@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,9 @@ from nasbook.progress import reporter
 from nasbook.recording import Record, RunWriter
 from nasbook.runs import Run, update_manifest
 from nasbook.spaces.tokens import TokenSpace, check_space
+
+if TYPE_CHECKING:
+    from nasbook.drawing.picture import Picture
 
 SIGNS = 10
 """How many signs of life a search gives at most."""
@@ -119,9 +123,12 @@ def run(
         "evaluator": evaluator.description(),
         **config.model_dump(mode="json"),
     }
-    folder = run_folder(name, profile, seed, overrides) if out is None else folder_path(out)
+    about = {**overrides, "space": header["space"], "evaluator": header["evaluator"]}
+    folder = run_folder(name, profile, seed, about) if out is None else folder_path(out)
     with RunWriter(folder, header) as writer:
-        if not writer.finished:
+        if writer.finished:
+            print(f"nasbook: {folder} holds this search, finished: loaded, nothing is evaluated", file=sys.stderr)
+        else:
             facts = {key: header[key] for key in ("method", "profile", "space", "evaluator", "seed")}
             update_manifest(folder, status="running", **facts, **_provenance(evaluator))
             with Journal(folder / "evaluations.csv") as journal:
@@ -132,6 +139,9 @@ def run(
                     trial, found = _search(module, space, config, ledger)
             _publish(folder, trial, found)
             writer.finish(evaluations=len(ledger.rows), seconds=ledger.seconds, failures=_failures(ledger.rows))
+            if config.seconds is None and len(ledger.rows) < config.evaluations:
+                asked = f"{len(ledger.rows)} of at most {config.evaluations} evaluations"
+                print(f"nasbook: {name} ended by itself after {asked}", file=sys.stderr)
     return TrialRun(folder)
 
 
@@ -171,7 +181,11 @@ class TrialRun(Run):
     @cached_property
     def evaluations(self) -> pd.DataFrame:
         """One row an evaluation: order, architecture (text), score, seconds, failure ("" if there was none)."""
-        return as_table(read(self._file("evaluations.csv")))
+        path = self._file("evaluations.csv")
+        rows, told = read(path), self.manifest.get("evaluations") if self.finished else None
+        if told not in (None, len(rows)):
+            raise NasbookError(f"{path} holds {len(rows)} of the run's {told} evaluations: delete the folder")
+        return as_table(rows)
 
     @cached_property
     def found(self) -> dict[str, Any]:
@@ -181,6 +195,8 @@ class TrialRun(Run):
     @property
     def best(self) -> str:
         """The name of the architecture that the search settled on."""
+        if "architecture" not in self.found:
+            raise NasbookError(f"{self.folder / 'best.json'} is damaged: delete the folder and run again")
         return self.found["architecture"]
 
     def _file(self, name: str) -> Path:
@@ -188,19 +204,27 @@ class TrialRun(Run):
             raise NasbookError(f"{self.folder} holds a search without a super-net: no {name}, but .evaluations")
         return super()._file(name)
 
+    def save_figures(self) -> list[Path]:
+        """Draw the scores and the best so far into ``figures/``. Raises NasbookError if that cannot be written."""
+        return [self._picture().save(self.folder / "figures" / "search.svg")]
+
+    def _picture(self) -> Picture:
+        from nasbook.drawing.searches import search_picture
+
+        return search_picture(self.evaluations, self.config["method"])
+
     def _repr_mimebundle_(self, include=None, exclude=None):
         if not (self.folder / "evaluations.csv").exists() or self.evaluations.empty:
             return {"text/plain": repr(self)}
-        from nasbook.drawing.searches import search_picture
-
-        return search_picture(self.evaluations, self.config["method"])._repr_mimebundle_()
+        return self._picture()._repr_mimebundle_()
 
 
 def _method(method: str | Method) -> tuple[Method, str]:
     if isinstance(method, str):
-        if method in searchers.METHODS:
+        inside = searchers.METHODS | searchers.SHARING
+        if method in inside:
             raise NasbookError(f"{method} searches inside a super-net: call nasbook.search({method!r}, data=...)")
-        return import_module(searchers.TRIALS[one_of(method, searchers.TRIALS, "method")]), method
+        return import_module(searchers.TRIALS[one_of(method, searchers.TRIALS | inside, "method")]), method
     missing = [name for name in ("Config", "PROFILES", "search") if not hasattr(method, name)]
     if missing:
         raise NasbookError(f"the method {method!r} has no {missing[0]}; a method has Config, PROFILES and search")

@@ -82,6 +82,12 @@ def test_a_frame_is_quick_and_an_unknown_one_refused(story):
 def test_a_space_that_is_too_large_to_draw_is_refused():
     with pytest.raises(nb.NasbookError, match=r"31,620 cells|a stage has"):
         beam.prepare(PnasCells(2, ("skip_connect", "sep_conv_3x3", "max_pool_3x3", "avg_pool_3x3")), len, None)
+    begun = time.monotonic()
+    with pytest.raises(nb.NasbookError, match="31,620 cells"):
+        beam.prepare(PnasCells(5), len, None)  # says so at the first stage that is too large, not after the last
+    assert time.monotonic() - begun < 20
+    with pytest.raises(nb.NasbookError, match="needs one that grows"):
+        beam.prepare(CELLS.space, value, None)
 
 
 def test_the_widget_moves(story):

@@ -73,8 +73,15 @@ def test_the_compact_form_is_found_and_checked(tmp_path, monkeypatch):
         with pytest.raises(NasbookError, match=says):
             nb.benchmarks.load("nasbench201", write_compact(tmp_path / "other.csv", **settings))
     (tmp_path / "other.csv").write_text("arch,unique\n")
-    (tmp_path / "cut.csv.gz").write_bytes((tmp_path / "nasbench201.csv.gz").read_bytes()[:-2000])
-    for name in ("other.csv", "cut.csv.gz"):
+    packed = (tmp_path / "nasbench201.csv.gz").read_bytes()
+    (tmp_path / "cut.csv.gz").write_bytes(packed[:-2000])
+    (tmp_path / "flipped.csv.gz").write_bytes(packed[:5000] + b"\xff" * 40 + packed[5040:])
+    (tmp_path / "table.zip").write_bytes(b"no archive")
+    (tmp_path / "empty.pth").write_bytes(b"")
+    holes = pd.read_csv(tmp_path / "nasbench201.csv.gz")
+    holes.loc[7, "c10_test_200"] = np.nan
+    holes.to_csv(tmp_path / "holes.csv", index=False)
+    for name in ("other.csv", "cut.csv.gz", "flipped.csv.gz", "table.zip", "empty.pth", "holes.csv"):
         with pytest.raises(NasbookError, match="cannot read"):
             nb.benchmarks.load("nasbench201", tmp_path / name)
 

@@ -68,6 +68,12 @@ def test_bad_tokens_are_refused(tokens):
         SPACE.decode(tokens)
 
 
+@pytest.mark.parametrize("operations", [(), "none", None, 3, ("none", "none"), ("none", "sep_conv_3x3")])
+def test_a_space_needs_operations_that_there_are(operations):
+    with pytest.raises(NasbookError, match="operation"):
+        EdgeSpace(operations)
+
+
 def test_a_cell_of_another_space_is_refused():
     with pytest.raises(NasbookError, match="unknown operation of this space 'avg_pool_3x3'"):
         EdgeSpace(CELLBENCH_OPERATIONS).index(SPACE[-1])

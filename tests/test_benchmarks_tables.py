@@ -149,7 +149,7 @@ def test_a_table_that_is_not_complete_loads_and_says_what_is_missing(tmp_path):
     )
     assert table.accuracy(absent, "test") == table.accuracy(absent, "test", 4, seed=0)
     with pytest.raises(
-        NasbookError, match="114 of its 264 trainings are missing, and `nasbook bench build` makes them"
+        NasbookError, match="114 of its 264 trainings are missing, and `nasbook bench build --out .+` makes"
     ):
         table.accuracy(absent, "test", 4, seed=1)
     assert "114 of its 264 trainings are missing" in cellbench.verify(tmp_path)
@@ -198,6 +198,7 @@ def test_any_altered_letter_is_found(whole):
         (lambda lines: lines[:4] + lines[3:], "damaged in line 5"),
         (lambda lines: ["cell,seed", *lines[1:]], "first line"),
         (lambda lines: [lines[0], *lines[2:1:-1], lines[1], *lines[3:]], "not the checksum of its manifest"),
+        (lambda lines: [*lines[:40], ""], "was complete and lacks 225 of its 264 rows"),
     ],
 )
 def test_cut_repeated_and_reordered_files_are_found(whole, alter, says):
@@ -221,8 +222,9 @@ def test_numbers_that_cannot_be_are_found_though_their_checksum_is_right(whole, 
 
 
 @pytest.mark.parametrize(
-    "change", [{"seeds": 0}, {"seeds": "2"}, {"images": {}}, {"protocol": {}}, {"protocol": None}, {"classes": None}]
-)
+    "change", [{"seeds": 0}, {"seeds": "2"}, {"images": {}}, {"protocol": {}}, {"protocol": None}, {"classes": None},
+     {"images": {"train": 3600, "valid": 800, "test": 1000}}],
+)  # fmt: skip
 def test_a_damaged_manifest_is_one_sentence(whole, change):
     manifest = json.loads((whole / "manifest.json").read_text())
     (whole / "manifest.json").write_text(json.dumps(manifest | change))
@@ -261,7 +263,7 @@ def test_tables_load_without_torch(whole):
 def test_the_command_line_verifies_and_lists_tables(whole, monkeypatch, capsys):
     monkeypatch.setattr(cellbench, "folder", lambda: whole)
     assert main(["data", "verify", "cellbench"]) == 0
-    assert "cellbench is intact, 264 trainings of 132 cells (729 up to naming)" in capsys.readouterr().out
+    assert "cellbench is intact, 264 trainings of 132 cells (which have 729 names)" in capsys.readouterr().out
     assert main(["data", "list"]) == 0
     assert "cellbench       ready" in capsys.readouterr().out
     assert main(["data", "get", "cellbench"]) == 0

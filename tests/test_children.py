@@ -81,6 +81,27 @@ def test_the_test_part_is_not_there(digits):
         evaluator.data.test()
 
 
+def test_a_child_is_trained_along_a_cosine_and_its_seed_decides_order_and_augmentation(digits, monkeypatch):
+    seen = []
+
+    def train_step(training, config, data, epoch):
+        group = training.optimizer.param_groups[0]
+        settings = group["lr"], group["momentum"], group["weight_decay"]
+        seen.append((epoch, settings, training.sampler.next().tolist(), training.draws.initial_seed()))
+        return torch.zeros(()), torch.zeros(())
+
+    monkeypatch.setattr(children, "train_step", train_step)
+    evaluator = Training(build, data=digits, **{**QUICK, "epochs": 3, "lr": 0.2, "lr_end": 0.02, "weight_decay": 0.01})
+    for seed in (0, 0, 1):
+        evaluator.judge(("4", "relu"), seed)
+    one, same, other = np.split(np.array(seen, dtype=object), 3)
+    assert one.tolist() == same.tolist() and one[0, 2] != other[0, 2] and one[0, 3] != other[0, 3]
+    for epoch, settings, _, _ in one:
+        wanted = 0.02 + 0.18 * (1 + np.cos(np.pi * epoch / 3)) / 2
+        assert settings == pytest.approx((wanted, 0.9, 0.01))
+    assert {epoch for epoch, *_ in one} == {0, 1, 2}
+
+
 @pytest.mark.parametrize(("epochs", "last"), [(4, 1), (4, 3), (2, 5)])
 def test_the_score_is_the_best_of_the_last_epochs(digits, monkeypatch, epochs, last):
     given = iter([0.9, 0.2, 0.6, 0.5])

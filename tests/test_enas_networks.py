@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from nasbook.errors import NasbookError
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.macro_layers import MACRO_OPERATIONS, OFFICIAL_MACRO_ARC, MacroArc, MacroLayers
-from nasbook.spaces.macro_networks import MacroNetwork, MacroSupernet, macro_pools
+from nasbook.spaces.macro_networks import MacroNetwork, MacroSupernet, macro_pools, shared_branch
 from nasbook.spaces.micro_cells import MICRO_OPERATIONS, OFFICIAL_MICRO_CELLS, micro_space, paper_count, read_micro
 from nasbook.spaces.micro_networks import MicroNetwork, MicroSupernet, micro_sequence
 from nasbook.spaces.tokens import size
@@ -198,6 +198,34 @@ def test_a_cell_alone_is_what_the_shared_network_computes_with_its_weights():
     assert not torch.equal(two, three)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_cell_reads_the_two_before_it_and_the_classifier_the_last(shared):
+    """By what went through: far and near into their inputs, these into the cell, in this order."""
+    net = (MicroSupernet(4, 3) if shared else MicroNetwork(OFFICIAL_MICRO_CELLS, 4, 3)).eval()
+    read, cells, halved = {}, {}, []
+    for place, (sides, cell) in enumerate(zip(net.inputs, net.cells)):
+        for side, module in enumerate(sides):
+            module.register_forward_hook(lambda m, x, out, key=(place, side): read.update({key: (x[0], out)}))
+        cell.register_forward_hook(lambda m, x, out, place=place: cells.update({place: (x, out)}))
+    for module in net.reductions if shared else ():
+        module.register_forward_hook(lambda m, x, out: halved.append((x[0], out)))
+    logits = net(IMAGES, OFFICIAL_MICRO_CELLS) if shared else net(IMAGES)
+    halves = iter(halved)
+    for place, kind in enumerate(net.sequence):
+        near = cells[place - 1][1] if place else read[0, 0][0]
+        if shared and kind == "reduce":
+            before, near_and_small = next(halves)
+            assert before is near
+            near = near_and_small
+        assert read[place, 1][0] is near and (place == 0 or read[place, 0][0] is read[place - 1, 1][0])
+        given = cells[place][0]
+        assert given[0] is read[place, 0][1] and given[1] is read[place, 1][1]
+        assert not shared or given[2] == OFFICIAL_MICRO_CELLS.kinds[kind][0]
+        assert cells[place][1].shape[-1] == 8 // 2 ** net.sequence[: place + 1].count("reduce")
+    features = cells[len(net.cells) - 1][1].relu().mean(dim=(2, 3))
+    assert torch.equal(logits, net.classifier(features))
+
+
 def test_a_skip_adds_the_output_of_its_layer_before_the_norm():
     net = MacroSupernet(4, 6).train()
     arc = MacroArc.read("4; 5 0; 5 1 0; 5 0 0 0; 5 0 0 0 0; 5 0 0 0 0 0")
@@ -219,6 +247,11 @@ def test_every_macro_operation_can_be_trained_alone(name):
     net = MacroNetwork(MacroArc((place,) * 3, ((), (1,), (0, 1))), channels=4)
     depthwise = [m for m in net.layers[2].operation.modules() if getattr(m, "groups", 1) > 1]
     assert net(IMAGES).shape == (4, 10) and bool(depthwise) == name.startswith("sep")
+
+
+def test_a_pooling_counts_no_padding():
+    ones = torch.ones(1, 2, 4, 4)
+    assert all(torch.equal(shared_branch(f"{kind}_pool_3x3", 2)[-1](ones), ones) for kind in ("avg", "max"))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ def test_a_lookup_is_the_table_with_its_seconds():
     assert fixed.evaluate([("a", "b", "c")])[0] == table.accuracy(("a", "b", "c"), "test", 1, 8)
     mean = Lookup(table, seed=None)
     assert mean.judge(("b", "a", "a"), 0) == (table.accuracy(("b", "a", "a"), "valid", 4), 8.0)
+    assert fixed.judge(("b", "a", "a"), 0).seconds == 2.0, "a training that stops early costs its own epochs"
 
 
 def test_a_drawn_lookup_gives_each_training_equally_often():
@@ -57,6 +58,7 @@ def test_a_functions_name_holds_what_a_partial_fixes():
         (lambda: Function(lambda a: "x", "f").evaluate(["a"]), "gave 'x' and 0.0"),
         (lambda: Function(lambda a: None, "f").evaluate(["a"]), "gave None"),
         (lambda: Function(3), "function is 3"),
+        (lambda: Lookup("cellbench"), r"table is a str; it must come from nasbook\.benchmarks\.load"),
         (lambda: Lookup(TinyTable(), split="train"), "no train after 4 epochs"),
         (lambda: Lookup(TinyTable(), epochs=3), "no valid after 3 epochs"),
         (lambda: Lookup(TinyTable(), seed="draw"), "unknown seed of a look-up 'draw'.*did you mean 'drawn'"),

@@ -1,6 +1,7 @@
 """Evaluators, the ledger and its journal: order, seeds, budgets, failures, the seam, damaged files."""
 
 import math
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -200,6 +201,7 @@ def test_half_a_line_is_cut_off_with_a_word_and_evaluated_again(tmp_path, capfd,
         (lambda lines: [*lines[:3], lines[3].replace(b"0.", b"x.")], "damaged in line 4"),
         (lambda lines: [*lines[:3], b"2,6,nan,6.0,\n"], "damaged in line 4"),
         (lambda lines: [*lines[:3], b"2,6,0.5,-1.0,\n"], "damaged in line 4"),
+        (lambda lines: [*lines[:3], b"2,6,-0.5,6.0,\n"], "damaged in line 4"),
         (lambda lines: [*lines[:3], b"2,6,0.5\n"], "damaged in line 4"),
     ],
 )
@@ -245,6 +247,46 @@ def test_a_full_disk_is_one_sentence_and_what_is_there_stays(tmp_path):
             spent.evaluate([6])
         stream.close()
     assert [row.architecture for row in read(path)] == ["2", "4"]
+
+
+def test_a_disk_that_is_full_stays_one_sentence_when_the_journal_closes(tmp_path):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / "evaluations.csv"
+    filled(path, [2, 4])
+    before = path.read_bytes()
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))
+        with pytest.raises(nb.NasbookError, match=r"cannot write .*; free space"):
+            filled(path, [2, 4, 6])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes().startswith(before)
+    filled(path, [2, 4, 6])
+    assert [row.architecture for row in read(path)] == ["2", "4", "6"]
+
+
+def test_whatever_a_failed_child_says_the_journal_can_be_read_again(tmp_path):
+    def fail(architecture):
+        raise ChildFailed("shape \ud800 \0 " + "9" * 200_000)
+
+    for _ in range(2):
+        with Journal(tmp_path / "j.csv") as journal:
+            Ledger(Function(fail, "fail"), journal=journal).evaluate(["a"])
+    (row,) = read(tmp_path / "j.csv")
+    assert row.failure.startswith("shape") and len(row.failure) < 2000
+
+
+@pytest.mark.parametrize("given", [None, 0.5, (0.5,), (0.5, 1, 2), (0.5, None), (10**400, 1.0)])
+def test_an_outcome_that_is_no_pair_of_numbers_is_one_sentence(given):
+    class Odd(Noisy):
+        def judge(self, architecture, seed):
+            return given
+
+    with pytest.raises(nb.NasbookError, match="score and seconds are wanted, two numbers"):
+        Ledger(Odd()).evaluate(["a"])
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,29 @@ def test_staleness_by_hand():
     assert trace.query("quantity == 'clock'")["value"].tolist() == [3, 3, 4, 4, 13, 13]
 
 
+def test_the_staleness_of_ppo_is_that_of_its_first_push():
+    """Alone, a replica finds the parameters that it drew from; its later pushes follow moves of its own."""
+    _, trace, _ = played(replicas=1, clip=0.2, epochs=3, evaluations=40)
+    assert set(staleness(trace)) == {0.0} and len(staleness(trace)) >= 9
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_a_replica_waits_for_the_longest_of_its_children_which_are_trained_side_by_side(synchronous):
+    class Longer(Paced):
+        def judge(self, architecture, seed):
+            self.asked += 1
+            return Outcome(value(architecture), float(self.asked % 4))
+
+    _, trace, _ = played(evaluator=Longer([]), replicas=1, synchronous=synchronous, clock="seconds", evaluations=12)
+    assert trace.query("quantity == 'clock'")["value"].tolist()[:2] == [3, 6]
+
+
+def test_a_drawn_training_lasts_from_half_to_one_and_a_half():
+    _, trace, _ = played(replicas=1, children=1, evaluations=400)
+    lasts = np.diff(trace.query("quantity == 'clock'")["value"], prepend=0)
+    assert lasts.min() >= 0.5 and lasts.max() <= 1.5 and lasts.min() < 0.55 and lasts.max() > 1.45
+
+
 def test_a_push_that_travels_arrives_shard_by_shard(monkeypatch):
     """With latency, a replica may draw from shards of different versions; without it never with one gradient each."""
     torn = []

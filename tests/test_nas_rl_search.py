@@ -114,6 +114,7 @@ def test_the_profiles_hold_the_published_settings():
     assert (ptb.replicas, ptb.shards, ptb.children, ptb.accumulate, ptb.learning_rate) == (400, 20, 1, 10, 5e-4)
     assert (nasnet.units, nasnet.controller_layers, nasnet.bound, nasnet.learning_rate) == (100, 1, 0.1, 3.5e-4)
     assert (nasnet.children, nasnet.entropy_weight, nasnet.decay, nasnet.clip) == (20, 1e-5, 0.95, 0.2)
+    assert (paper.reward, ptb.reward, nasnet.reward) == ("cubed", "plain", "plain") and nasnet.evaluations == 20_000
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tables import TinyTable
 import nasbook as nb
 from nasbook import trials
 from nasbook.evaluators import Function, Lookup, Training
+from nasbook.measures import spearman
 from nasbook.searchers import pnas
 from nasbook.spaces import pnas_cells
 from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
@@ -120,6 +121,32 @@ def test_the_predictor_is_fitted_anew_to_all_that_is_known():
     assert [(level, len(known)) for level, known, _ in asked] == [(1, 10), (2, 15)]
     for _, known, scores in asked:
         assert known == cells[: len(known)] and scores == [truth(cell) for cell in known]
+
+
+def test_rankings_are_of_the_cells_that_were_chosen_before_anybody_knew():
+    """Of the next size: predictions of the beam against its scores. A perfect predictor ranks it perfectly."""
+    space = PnasCells(3, ("skip_connect", "sep_conv_3x3"))
+    trial, _ = play(with_predictor(perfect), space=space)
+    assert notes(trial, "spearman_next_size") == pytest.approx([1.0, 1.0])
+
+    def reverse(cells, scores, level):
+        return lambda candidates: -perfect(cells, scores, level)(candidates)
+
+    trial, _ = play(with_predictor(reverse), space=space)
+    assert notes(trial, "spearman_next_size") == pytest.approx([-1.0, -1.0])
+
+
+def test_rankings_of_the_same_size_are_of_members_that_did_not_see_the_cell(monkeypatch):
+    fits, fit = [], pnas.Ensemble
+
+    def watched(sentences, scores, **settings):
+        fits.append((fit(sentences, scores, **settings), sentences, scores))
+        return fits[-1][0]
+
+    monkeypatch.setattr(pnas, "Ensemble", watched)
+    trial, _ = play(space=PnasCells(3, ("skip_connect", "sep_conv_3x3")), steps=40)
+    expected = [spearman(one.held_out(sentences), scores) for one, sentences, scores in fits]
+    assert notes(trial, "spearman_same_size") == expected and len(expected) == 2
 
 
 def test_the_rate_is_lower_from_the_second_fit_on(monkeypatch):

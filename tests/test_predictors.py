@@ -102,6 +102,15 @@ def test_members_are_strangers(kind):
         np.testing.assert_allclose(net(tokens, lengths)[2].numpy(), whole.predictions(WORDS[1])[2], atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", PREDICTORS)
+def test_the_error_is_the_mean_distance_on_what_each_member_was_fitted_to(kind):
+    """After one step too small to move anything: mean over the members of their mean over four folds."""
+    ensemble = fitted(kind, members=5, steps=1, learning_rate=1e-12)
+    away = np.abs(ensemble.predictions(WORDS[1]) - [worth(cell) for cell in FIRST])  # (5, n)
+    each = [away[member, ensemble.folds != member].mean() for member in range(5)]
+    assert ensemble.errors == pytest.approx([np.mean(each)], rel=1e-5)
+
+
 def test_each_member_misses_another_fifth():
     ensemble = fitted("mlp", cells=SECOND[:50], steps=1)
     counts = np.bincount(ensemble.folds, minlength=5)
@@ -154,6 +163,12 @@ def test_names_of_one_cell_are_predicted_alike_and_orders_of_words_are_not(kind)
 def test_bad_settings_are_one_sentence(settings, said):
     with pytest.raises(nb.NasbookError, match=said):
         fitted(**{"kind": "mlp", "steps": 1, **settings})
+
+
+def test_a_fit_that_diverged_is_not_ranked():
+    ensemble = fitted("mlp", steps=5, learning_rate=1e30)
+    with pytest.raises(nb.NasbookError, match="diverged: choose a learning_rate below"):
+        ensemble.predict(WORDS[1])
 
 
 def test_bad_cells_are_one_sentence():

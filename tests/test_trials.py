@@ -164,6 +164,7 @@ def test_failures_are_counted_and_a_search_of_failures_only_still_ends(tmp_path,
     [
         ({"method": "evolutoin"}, "unknown method 'evolutoin'.*did you mean 'evolution'"),
         ({"method": "gdas"}, r"gdas searches inside a super-net: call nasbook\.search\('gdas'"),
+        ({"method": "enas"}, r"call nasbook\.search\('enas'"),
         ({"method": SimpleNamespace(Config=None)}, "has no PROFILES"),
         ({"profile": "smok"}, "did you mean 'smoke'"),
         ({"seed": -1}, "seed is -1"),
@@ -190,6 +191,8 @@ def test_bad_calls_are_refused_in_one_sentence_before_the_folder_is_claimed(tmp_
 def test_a_search_without_a_super_net_is_told_where_it_belongs(digits):
     with pytest.raises(nb.NasbookError, match=r"call nasbook\.trials\.run\('evolution'"):
         nb.search("evolution", data=digits)
+    with pytest.raises(nb.NasbookError, match="did you mean 'random_search'"):
+        nb.search("random", data=digits)
 
 
 def test_another_search_is_refused_naming_what_differs(done):
@@ -244,3 +247,16 @@ def test_a_space_without_a_repr_is_named_by_its_class(tmp_path):
     for _ in range(2):
         run = trials.run("random_search", space=Plain(), evaluator=Function(sum), out=tmp_path, evaluations=3)
     assert run.config["space"].endswith("Plain") and "0x" not in json.dumps(run.config)
+
+
+def test_a_finished_run_whose_files_were_cut_says_so(tmp_path):
+    call = {"space": SPACE, "evaluator": Function(len, "length"), "out": tmp_path, "evaluations": 5}
+    trials.run("random_search", **call)
+    journal = tmp_path / "evaluations.csv"
+    journal.write_bytes(journal.read_bytes()[:-3])
+    (tmp_path / "best.json").write_text("{}")
+    run = trials.run("random_search", **call)
+    with pytest.raises(nb.NasbookError, match="holds 4 of the run's 5 evaluations"):
+        run.evaluations  # noqa: B018
+    with pytest.raises(nb.NasbookError, match=r"best\.json is damaged"):
+        run.best  # noqa: B018

@@ -20,6 +20,7 @@ import sys, time
 import numpy as np
 import nasbook as nb
 from nasbook.evaluators import ChildFailed, Evaluator, Outcome
+from nasbook.spaces.pnas_cells import PnasCells
 from nasbook.spaces.tokens import Product
 
 class Slow(Evaluator):
@@ -29,14 +30,16 @@ class Slow(Evaluator):
         rng = np.random.default_rng(seed)
         if rng.integers(7) == 0:
             raise ChildFailed("unlucky, said the seed", seconds=1.5)
-        return Outcome(sum(map(ord, "".join(architecture))) / 500 + rng.random() / 10, rng.random())
+        return Outcome(sum(map(ord, str(architecture))) % 500 / 600 + rng.random() / 10, rng.random())
     def description(self):
         return {"kind": "slow"}
 
-nb.trials.run(
-    sys.argv[1], space=Product((tuple("abcd"),) * 5), evaluator=Slow(), seed=3, out=sys.argv[2],
-    evaluations=120, batch=int(sys.argv[3]),
-)
+method, folder, batch = sys.argv[1:]
+space, settings = Product((tuple("abcd"),) * 5), {"batch": int(batch)}
+if method == "pnas":
+    space = PnasCells(3, ("sep_conv_3x3", "max_pool_3x3", "skip_connect"))
+    settings = {"beam": int(batch), "units": 6, "steps": 10}
+nb.trials.run(method, space=space, evaluator=Slow(), seed=3, out=folder, evaluations=120, **settings)
 """
 
 
@@ -55,9 +58,12 @@ def rows_in(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "batch"), [("evolution", 1), ("random_search", 5)])
+@pytest.mark.parametrize(("method", "batch"), [("evolution", 1), ("random_search", 5), ("pnas", 50)])
 def test_a_search_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path, method, batch):
-    """SIGKILL, three times, after some evaluations of each process; the end must be the same byte for byte."""
+    """SIGKILL, three times, after some evaluations of each process; the end must be the same byte for byte.
+
+    ``batch`` is the beam of PNAS, whose levels hold 21, 50 and 49 evaluations.
+    """
     unbroken, broken, rng = tmp_path / "unbroken", tmp_path / "broken", random.Random(batch)
     process = start(method, unbroken, batch)
     _, said = process.communicate(timeout=300)

@@ -60,6 +60,8 @@ def build(
             # damage is also what a kill left of a half-written line, behind which nothing may be appended
             write_rows(place / FILE, known, protocol.counts)
         todo = [key for key in cellbench.wanted(seeds) if key not in known]
+        if todo:
+            update_manifest(place, sha256=None)  # that of a complete table, which this one is not, or not any more
         total = len(known) + len(todo)
         begun = time.monotonic()
         with reporter("cellbench", total, len(known)) as report:

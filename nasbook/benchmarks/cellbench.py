@@ -65,6 +65,8 @@ def read(place: Path) -> Shipped:
         stored = manifest["protocol"]
         protocol = Protocol.make({**stored, "counts": tuple(stored["counts"])})
         images = {split: checks.whole(manifest["images"][split], split, 1) for split in ("train", "valid", "test")}
+        if images["valid"] != protocol.held_out:
+            raise NasbookError(f"{protocol.held_out} images are held out and {images['valid']} are in the split valid")
         numbers = (checks.whole(manifest[name], name, 1) for name in ("seeds", "classes"))
         facts = (protocol, *numbers, images, manifest.get("sha256"))
     except (KeyError, TypeError, NasbookError) as error:
@@ -114,7 +116,7 @@ def load(path: str | Path | None = None) -> Table:
         rows=np.array([representative[cell] for cell in SPACE]),
         count=_counter(found),
         missing=missing,
-        remedy=f": {_lacking(len(missing), len(found.rows))}" if missing else "",
+        remedy=f": {_lacking(place, len(missing), len(found.rows))}" if missing else "",
     )
 
 
@@ -136,21 +138,25 @@ def verify(path: str | Path | None = None) -> str:
         if key not in complete or not within or not counted or row.seconds <= 0:
             raise NasbookError(f"{place / FILE}: the row of {key.cell}, seed {key.seed}, cannot be; {_mend(place)}")
     missing = len(complete) - len(found.rows)
+    if missing and found.sha256 is not None:
+        said = f"was complete and lacks {missing} of its {len(complete)} rows"
+        raise NasbookError(f"{place / FILE} {said}; {_mend(place)}")
     digest = hashlib.sha256((place / FILE).read_bytes()).hexdigest()
     if missing:
-        state = _lacking(missing, len(found.rows))
+        state = _lacking(place, missing, len(found.rows))
     elif found.sha256 != digest:
         raise NasbookError(f"{place / FILE} has not the checksum of its manifest.json; {_mend(place)}")
     else:
         state = f"complete, SHA-256 {digest}"
     return (
         f"{NAME} is intact, {len(found.rows)} trainings of {len({key.cell for key in found.rows})} cells "
-        f"({len(SPACE)} up to naming), accuracy after {', '.join(map(str, counts))} epochs; {state}"
+        f"(which have {len(SPACE)} names), accuracy after {', '.join(map(str, counts))} epochs; {state}"
     )
 
 
-def _lacking(missing: int, there: int) -> str:
-    return f"{missing} of its {missing + there} trainings are missing, and `nasbook bench build` makes them"
+def _lacking(place: Path, missing: int, there: int) -> str:
+    command = "nasbook bench build" if place == folder() else f"nasbook bench build --out {place}"
+    return f"{missing} of its {missing + there} trainings are missing, and `{command}` makes them"
 
 
 def _complaint(place: Path, damaged: list[int]) -> str:

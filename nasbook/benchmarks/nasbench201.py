@@ -8,6 +8,7 @@ those of a schedule of 12 epochs. Neither ships with the book.
 
 from __future__ import annotations
 
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,9 +106,12 @@ def load(path: str | Path | None = None, dataset: str = "cifar10") -> Table:
 def _read_compact(file: Path, known: DataSet) -> Contents:
     columns = [f"{known.column}_{what}" for what in ("valid_12", "test_12", "test_200")]
     try:
-        table = pd.read_csv(file, usecols=["arch", "unique", *columns])
+        packed = "gzip" if file.suffix == ".gz" else None
+        table = pd.read_csv(file, usecols=["arch", "unique", *columns], compression=packed)
         valid, early, late = (table[name].to_numpy(dtype=float) for name in columns)
-    except (OSError, ValueError, EOFError) as error:
+        if not np.isfinite([valid, early, late]).all():
+            raise ValueError("accuracies are missing")
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise NasbookError(f"cannot read {file} as the compact NAS-Bench-201 ({error}): get it again") from error
     if table["unique"].nunique() != UNIQUE:
         raise NasbookError(f"{file} has {table['unique'].nunique():,} unique cells, and not {UNIQUE:,}: get it again")
@@ -131,7 +135,7 @@ def _read_official(file: Path, known: DataSet) -> Contents:
         trainings = [content["arch2infos"][row] for row in range(len(cells))]
         return _collect(cells, trainings, known)
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, IndexError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise NasbookError(f"cannot read {file} as the official NAS-Bench-201 ({reason}): get it again") from error
 
 

@@ -178,7 +178,7 @@ class Table:
         seeds = f"{len(self._all_seeds)} seeds" if self._all_seeds else "means over seeds"
         absent = f", {len(self.missing):,} trainings missing" if self.missing else ""
         return (
-            f"{self.name}: {len(self.space):,} cells, {len(self.trained):,} trained, {seeds}, "
+            f"{self.name}: {len(self.space):,} strings, {len(self.trained):,} cells trained, {seeds}, "
             f"{' and '.join(self.splits)} accuracy after {', '.join(map(str, self.epochs))} epochs{absent}"
         )
 

@@ -15,7 +15,7 @@ from nasbook.drawing import style, svg
 from nasbook.drawing.shell import Frame, Shell, slider, steps
 from nasbook.errors import NasbookError
 from nasbook.measures import spearman
-from nasbook.spaces.growing import GrowingSpace, grown
+from nasbook.spaces.growing import GrowingSpace, check_growing, grown
 
 WIDTH, HEIGHT = 900, 440
 TOP, BOTTOM = 92, 380
@@ -48,20 +48,25 @@ class Stage:
 
 
 def prepare(space: GrowingSpace, value: Callable[[Hashable], float], rng: np.random.Generator) -> Story:
-    """The story of ``space`` with true values as fractions. Raises NasbookError for a stage of over ``MOST`` cells."""
-    stages, children = [space.first()], []
+    """The story of ``space`` with true values as fractions.
+
+    Raises NasbookError for a space that does not grow and for a stage of over ``MOST`` cells.
+    """
+    stages, children = [_drawable(check_growing(space).first())], []
     for level in range(1, space.levels):
-        stages.append(grown(space, stages[-1], level))
+        stages.append(_drawable(grown(space, stages[-1], level)))
         place = {cell: i for i, cell in enumerate(stages[-1])}
         extended = [dict.fromkeys(space.extensions(cell, level)) for cell in stages[-2]]
         children.append(tuple(tuple(sorted(place[larger] for larger in cells)) for cells in extended))
-    if max(map(len, stages)) > MOST:
-        raise NasbookError(
-            f"a stage has {max(map(len, stages)):,} cells, and {MOST} can be drawn: take a smaller space"
-        )
     values = tuple(np.array([float(value(cell)) for cell in stage]) for stage in stages)
     errors = tuple(one.std() * rng.standard_normal(len(one)) for one in values)
     return Story(values, errors, tuple(children))
+
+
+def _drawable(cells: list[Hashable]) -> list[Hashable]:
+    if len(cells) > MOST:
+        raise NasbookError(f"a stage has {len(cells):,} cells, and {MOST} can be drawn: take a smaller space")
+    return cells
 
 
 def play(story: Story, beam: int, noise: float) -> list[Stage]:

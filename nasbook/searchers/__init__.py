@@ -47,10 +47,10 @@ def search(
     Raises NasbookError for anything misspelt, ill-typed or impossible, and for a folder that holds a run of another
     config.
     """
-    if method in TRIALS:
+    if isinstance(method, str) and method in TRIALS:
         raise NasbookError(f"{method} has no super-net: call nasbook.trials.run({method!r}, space=..., evaluator=...)")
     known = METHODS | SHARING
-    module = import_module(known[one_of(method, known, "method")])
+    module = import_module(known[one_of(method, known | TRIALS, "method")])
     from nasbook.datasets.images import check_data
 
     check_data(data)

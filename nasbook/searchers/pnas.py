@@ -24,7 +24,8 @@ class Config(TrialConfig):
     """The paper's settings: a beam of K = 256, five LSTMs of 100 units.
 
     ``predictor`` "lstm" or "mlp", ``members`` in the ensemble, ``units`` wide. ``learning_rate`` of the fit to
-    one-block cells, ``later_rate`` of those to more; ``steps`` of each fit are our choice.
+    one-block cells, ``later_rate`` of those to more; ``steps`` of each fit are our choice. The search is over once the
+    last level's beam is evaluated: where a beam is narrow, before ``evaluations`` are spent.
     """
 
     evaluations: int = Field(1160, gt=0)

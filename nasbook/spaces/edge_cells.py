@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from nasbook.decisions import checks
 from nasbook.errors import NasbookError, one_of
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
@@ -91,10 +92,17 @@ class EdgeSpace:
     """All cells with one of ``operations`` on each edge: a sequence of strings, the last edge changing fastest.
 
     It is a space of six decisions too: ``choices``, ``decode`` and ``encode`` go between strings and tokens, where
-    token i is the place in ``operations`` of what edge i carries.
+    token i is the place in ``operations`` of what edge i carries. Raises NasbookError for an operation that is unknown
+    or there twice, and for none.
     """
 
     operations: tuple[str, ...] = NASBENCH201_OPERATIONS
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.operations, list | tuple) or not self.operations:
+            raise NasbookError(f"operations must list at least one operation, not {self.operations!r}")
+        known = tuple(one_of(name, NASBENCH201_OPERATIONS, "operation") for name in self.operations)
+        object.__setattr__(self, "operations", checks.labels(known, len(known), "operation", "o"))
 
     @property
     def choices(self) -> tuple[int, ...]:
