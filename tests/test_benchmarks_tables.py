@@ -149,7 +149,7 @@ def test_a_table_that_is_not_complete_loads_and_says_what_is_missing(tmp_path):
     )
     assert table.accuracy(absent, "test") == table.accuracy(absent, "test", 4, seed=0)
     with pytest.raises(
-        NasbookError, match="114 of its 264 trainings are missing, and `nasbook bench build --out .+` makes"
+        NasbookError, match=r"114 of its 264 trainings are missing, and `nasbook bench build --out .+` makes"
     ):
         table.accuracy(absent, "test", 4, seed=1)
     assert "114 of its 264 trainings are missing" in cellbench.verify(tmp_path)

@@ -69,6 +69,23 @@ def parameters(layers, channels, classes):
     return total + (ends + 1) * classes
 
 
+def _from_zero(layers, channels, classes) -> tuple[int, int, int]:
+    """What a sentence makes with inputs numbered from 0: where they are read, where the ends are found, in both."""
+    right = parameters(layers, channels, classes)
+    read = {number for layer in layers for number in layer[3]}
+    deeper = sum(
+        h * w * f * sum(layers[number][2] - layers[number - 1][2] for number in inputs) for h, w, f, inputs in layers
+    )
+    ends = [sum(layer[2] for n, layer in enumerate(layers, start) if n not in read) for start in (0, 1)]
+    more = (ends[0] - ends[1]) * classes
+    return right + deeper, right + more, right + deeper + more
+
+
+def _plain(found):
+    """The number in a NumPy scalar or in an array or tensor of no dimension; anything else as it is."""
+    return found.item() if getattr(found, "ndim", None) == 0 and hasattr(found, "item") else found
+
+
 def check_parameters(answer) -> str | None:
     # The two sentences whose sizes chapter 08 states, then a chain, and one in which the image is read twice.
     begin = [(3, 3, 24, ()), (5, 3, 36, ())]
@@ -82,7 +99,7 @@ def check_parameters(answer) -> str | None:
     right = (23_134, 11_398, 36 + 8 + 32 + 16 + 63, 30 + 4 + 24 + 8 + 432 + 16 + 10 + 4 + 44)
     given = []
     for sentence, size in zip(sentences, sizes):
-        found = answer(list(sentence), *size)
+        found = _plain(answer(list(sentence), *size))
         if isinstance(found, bool | str) or not isinstance(found, Real) or found % 1:
             return f"the number of weights is {found!r}: a whole number is wanted"
         given.append(int(found))
@@ -109,6 +126,7 @@ def check_parameters(answer) -> str | None:
         ),
         "every layer goes to the classifier here: only those that nobody reads do": everything,
         "BatchNorm has two weights a filter, scale and shift": np.negative(norms),
+        "each filter has one weight too few here: BatchNorm gives it a scale and a shift": np.array(norms) // -2,
         "the convolutions have no bias here, for BatchNorm has a shift": np.array(norms) // 2,
         "the classifier has a bias for each class": -classes,
         "several inputs are put side by side in depth: their filters are added up": np.negative(added),
@@ -117,6 +135,8 @@ def check_parameters(answer) -> str | None:
     for cause, off in causes.items():
         if np.any(off) and np.array_equal(np.subtract(given, right), off):
             return cause
+    if tuple(given) in zip(*(_from_zero(s, *size) for s, size in zip(layered, sizes))):
+        return "the inputs are numbered from 1 here: layer 1 is the first of the list, `layers[0]`"
     for place, (found, wanted) in enumerate(zip(given, right)):
         if found != wanted:
             asked = "channels {} and classes {}".format(*sizes[place])
@@ -135,11 +155,20 @@ def staleness(durations):
     return [sum(begin < time < end for time in times) for end, _, begin in pushes]
 
 
+def _nested(given) -> bool:
+    """Whether ``given`` is a list that holds lists; looked at before NumPy, which refuses those of unequal length."""
+    if isinstance(given, list | tuple):
+        return any(isinstance(one, list | tuple) or getattr(one, "ndim", 0) > 0 for one in given)
+    return getattr(given, "ndim", 0) > 1
+
+
 def check_staleness(answer) -> str | None:
     rng = np.random.default_rng(3)
     # no two pushes at one time, so that their order is certain
     for durations in ([[3.0, 2.5], [1.0, 1.25, 1.5, 4.0]], [[2.0, 2.0, 2.0]], rng.uniform(0.5, 1.5, (5, 6)).tolist()):
         given = answer([list(rounds) for rounds in durations])
+        if _nested(given):
+            return "these are lists in a list: one flat list is wanted, in the order in which the pushes arrive"
         # second by second, with the versions that replicas hold
         clocks, version, held = [list(np.cumsum(rounds)) for rounds in durations], 0, [0] * len(durations)
         right, order = [], []

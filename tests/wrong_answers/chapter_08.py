@@ -70,6 +70,20 @@ def a_chain(layers, channels, classes):
     return weights(layers, channels, classes, chain=True)
 
 
+def one_norm_weight(layers, channels, classes):
+    return weights(layers, channels, classes, norm=1)
+
+
+def from_zero(layers, channels, classes):
+    total, read = 0, set()
+    for height, width, filters, inputs in layers:
+        depth = sum(layers[number][2] for number in inputs) if inputs else channels
+        total += height * width * depth * filters + 2 * filters
+        read |= set(inputs)
+    loose = [layer[2] for number, layer in enumerate(layers) if number not in read]
+    return total + (sum(loose) + 1) * classes
+
+
 def photographs_in_colour(layers, channels, classes):
     return right.parameters(layers, 3, classes)
 
@@ -100,6 +114,11 @@ def by_replica(durations):
     ]  # fmt: skip
 
 
+def nested(durations):
+    stale = iter(by_replica(durations))
+    return [[next(stale) for _ in rounds] for rounds in durations]
+
+
 WRONG = {
     "08.1": [
         (logits, "the sigmoid is missing"),
@@ -117,13 +136,16 @@ WRONG = {
         (classifier_without_bias, "a bias for each class"),
         (inputs_added, "side by side in depth"),
         (a_chain, "reads the image"),
-        (photographs_in_colour, "with channels 1 and classes 7"),
-        (always_ten_classes, "with channels 1 and classes 7"),
+        (one_norm_weight, "one weight too few"),
+        (from_zero, "numbered from 1"),
+        (photographs_in_colour, "makes 227 weights"),
+        (always_ten_classes, "makes 182 weights"),
     ],
     "08.3": [
         (own_push_too, "own push"),
         (since_the_beginning, "since the beginning"),
         (in_step, "keep step"),
         (by_replica, "in the order of the replicas"),
+        (nested, "one flat list is wanted, in the order in which the pushes arrive"),
     ],
 }

@@ -67,6 +67,17 @@ def at_once(accuracies, entropies, weight, decay, baseline):
     return [a + weight * e - end for a, e in zip(accuracies, entropies)], end
 
 
+def one_move(accuracies, entropies, weight, decay, baseline):
+    gained = np.array(accuracies) + weight * np.array(entropies)
+    baseline = decay * baseline + (1 - decay) * gained.mean()
+    return gained - baseline, baseline
+
+
+def old_baseline(accuracies, entropies, weight, decay, baseline):
+    gained = np.array(accuracies) + weight * np.array(entropies)
+    return gained - baseline, decay * baseline + (1 - decay) * gained.mean()
+
+
 def advantages_alone(accuracies, entropies, weight, decay, baseline):
     return right.rewards(accuracies, entropies, weight, decay, baseline)[0]
 
@@ -94,6 +105,11 @@ def by_the_truth(shared, truth):
 def draws_that_repeat(shared, truth):
     curve, means = right.saved(shared, truth)[0], expected_best(truth, len(truth))
     return curve, [int(np.argmax(means >= best - 1e-9)) + 1 if means[-1] >= best else len(truth) for best in curve]
+
+
+def law_with_repetition(shared, truth):
+    curve, means = right.saved(shared, truth)[0], expected_best(truth, 1000)
+    return curve, [int(np.argmax(means >= best - 1e-9)) + 1 for best in curve]
 
 
 def difference(shared, truth):
@@ -131,6 +147,8 @@ WRONG = {
         (no_entropy, "the entropy is missing"),
         (entropy_off, "rewarded for it"),
         (at_once, "one by one"),
+        (one_move, "once for the whole batch"),
+        (old_baseline, "stands still"),
         (advantages_alone, "a pair is wanted"),
     ],
     "09.3": [
@@ -140,6 +158,10 @@ WRONG = {
         (as_listed, "as it is given"),
         (by_the_truth, "nobody knows before training"),
         (draws_that_repeat, "may repeat"),
+        (
+            law_with_repetition,
+            "this is the law with repetition: here all blind trainings are of different architectures",
+        ),
         (difference, "the blind trainings themselves"),
         (one_too_few, "one too few"),
         (ranks, "how it ranks"),

@@ -20,6 +20,10 @@ def one_input_short(number, operations):
     return right.blocks(number - 1, operations)
 
 
+def from_zero(number, operations):
+    return right.blocks(number + 1, operations)
+
+
 def as_lists(first, second):
     return first == second
 
@@ -64,6 +68,15 @@ def best_of_each(beam, extend, predict, width):
     return sorted(best, key=predict, reverse=True)[:width]
 
 
+def width_best_of_each(beam, extend, predict, width):
+    return [larger for cell in beam for larger in sorted(extend(cell), key=predict, reverse=True)[:width]]
+
+
+def old_cells_kept(beam, extend, predict, width):
+    everybody = dict.fromkeys([*beam, *(larger for cell in beam for larger in extend(cell))])
+    return sorted(everybody, key=predict, reverse=True)[:width]
+
+
 def first_cell_only(beam, extend, predict, width):
     return right.next_beam(beam[:1], extend, predict, width)
 
@@ -78,6 +91,7 @@ WRONG = {
         (different_halves, "may be the same operation on the same input"),
         (half_of_the_ordered, "half of all ordered blocks is too few"),
         (one_input_short, "block 1 has two inputs already"),
+        (from_zero, "numbered from 1"),
     ],
     "10.2": [
         (as_lists, "a sum has none"),
@@ -90,6 +104,8 @@ WRONG = {
         (with_duplicates, "stands in the beam twice"),
         (the_worst, "these are the worst predictions"),
         (best_of_each, "each cell gave its best"),
+        (width_best_of_each, "the width is that of the whole beam"),
+        (old_cells_kept, "only extensions compete"),
         (first_cell_only, "only the first cell was extended"),
         (with_predictions, "a list of cells is wanted"),
     ],
