@@ -173,3 +173,10 @@ def test_settings_of_the_controller_reach_it(digits):
     assert np.array_equal(wanted.log_probabilities(lists), micro.controller.log_probabilities(lists))
     own = start(digits, **EDGES, baseline_order="subtract_first", decay=0.5)
     assert own.baseline([1.0]) == 1.0 and own.baseline.value == 0.5
+
+
+def test_a_search_of_edges_draws_itself_and_has_no_genotype(digits, tmp_path):
+    run = nb.search("enas", data=digits, out=tmp_path, **SMALL | EDGES | {"epochs": 1})
+    assert run.save_figures() == [tmp_path / "figures" / "search.svg"] and run.save_figures()[0].exists()
+    with pytest.raises(nb.NasbookError, match="the space 'edges' has no genotype: see .architecture"):
+        print(run.genotype)

@@ -260,3 +260,21 @@ def test_a_finished_run_whose_files_were_cut_says_so(tmp_path):
         run.evaluations  # noqa: B018
     with pytest.raises(nb.NasbookError, match=r"best\.json is damaged"):
         run.best  # noqa: B018
+
+
+def test_it_says_when_it_loads_and_when_it_ends_early(tmp_path, capsys):
+    table, few = TinyTable(), {"evaluations": 100, "distinct": True}
+    trials.run("random_search", space=table.space, evaluator=Lookup(table), out=tmp_path, **few)
+    assert "ended by itself after 64 of at most 100 evaluations" in capsys.readouterr().err
+    again = trials.run("random_search", space=table.space, evaluator=Lookup(table), out=tmp_path, **few)
+    assert "finished: loaded, nothing is evaluated" in capsys.readouterr().err
+    assert again.save_figures() == [tmp_path / "figures" / "search.svg"] and again.save_figures()[0].exists()
+
+
+def test_a_folder_of_its_own_for_each_evaluator_and_space(tmp_path, monkeypatch):
+    monkeypatch.setenv("NASBOOK_RUNS", str(tmp_path))
+    table, larger = TinyTable(), Function(lambda architecture: 0.5, "a half")
+    settings = [(table.space, Lookup(table)), (table.space, Lookup(table, seed=None)), (SPACE, larger)]
+    for space, evaluator in settings * 2:
+        trials.run("random_search", space=space, evaluator=evaluator, evaluations=2)
+    assert len(list(tmp_path.iterdir())) == 3
