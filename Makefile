@@ -2,6 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 RUNS := runs
+WORKERS ?= 2
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))
 
 .PHONY: run test lab notebooks lint clean
@@ -10,7 +11,7 @@ run: $(READY)
 	$(BIN)/nasbook run 00_start_here --out $(RUNS)/00_start_here
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lab: $(READY)
 	$(BIN)/nasbook lab 00_start_here

@@ -28,7 +28,21 @@ _HOME = {
     "train": "nasbook.training.standalone",
     "train_seeds": "nasbook.training.standalone",
 }
-_MODULES = ("datasets", "decisions", "drawing", "relaxations", "runs", "searchers", "spaces", "statistics", "training")
+_MODULES = (
+    "benchmarks",
+    "datasets",
+    "decisions",
+    "drawing",
+    "evaluators",
+    "measures",
+    "relaxations",
+    "runs",
+    "searchers",
+    "spaces",
+    "statistics",
+    "training",
+    "trials",
+)
 
 __all__ = sorted([*_HOME, *_MODULES, "genotypes"])
 

@@ -1,4 +1,4 @@
-"""The command line: ``nasbook run | data | doctor | lab``.
+"""The command line: ``nasbook run | data | bench | doctor | lab``.
 
 Exit status: 0 done, 1 a notebook or a check failed, 2 bad input (one sentence on standard error),
 130 Ctrl-C, 143 SIGTERM.
@@ -58,10 +58,22 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     for action, what in {"get": "fetch a data set", "verify": "check a data set's checksum"}.items():
         actions.add_parser(action, help=what, allow_abbrev=False).add_argument("name", metavar="NAME")
 
+    bench = commands.add_parser("bench", help="make the table of truth that ships", allow_abbrev=False)
+    makers = bench.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+    build = makers.add_parser(
+        "build", help="train what the table lacks; stop and continue as you like", allow_abbrev=False
+    )
+    build.add_argument("--out", metavar="FOLDER", help="where the table lies (default: data/cellbench)")
+    build.add_argument("--seeds", metavar="N", type=int, default=3, help="trainings of each cell (default: 3)")
+    build.add_argument("--workers", metavar="N", type=int, default=2, help="processes of one thread (default: 2)")
+    build.add_argument("--limit", metavar="N", type=int, help="at most so many trainings now")
+
     commands.add_parser("doctor", help="check this machine: fine, or the exact fix", allow_abbrev=False)
     lab = commands.add_parser("lab", help="open JupyterLab on a notebook", allow_abbrev=False)
     lab.add_argument("name", metavar="NAME", nargs="?", default="00", help="as for run (default: 00)")
-    return parser, {**commands.choices, **{f"data {name}": sub for name, sub in actions.choices.items()}}
+    nested = {"data": actions, "bench": makers}
+    inner = {f"{outer} {name}": sub for outer, group in nested.items() for name, sub in group.choices.items()}
+    return parser, {**commands.choices, **inner}
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -69,11 +81,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     named = [word for word in argv if not word.startswith("-")][:2]
     if named and argv[0] == named[0]:
         one_of(named[0], [name for name in commands if " " not in name], "command")
-    if named[:1] == ["data"] and len(named) == 2:
-        one_of(named[1], [name.removeprefix("data ") for name in commands if " " in name], "data command")
+    inner = [name.partition(" ")[2] for name in commands if name.startswith(f"{named[0]} ")] if named else []
+    if inner and len(named) == 2:
+        one_of(named[1], inner, f"{named[0]} command")
     arguments, rest = parser.parse_known_args(argv)
     if rest:
-        chosen = f"data {arguments.action}" if arguments.command == "data" else arguments.command
+        chosen = f"{arguments.command} {arguments.action}" if "action" in arguments else arguments.command
         options = sorted(commands[chosen]._option_string_actions) if chosen else ["--help", "--version"]
         if rest[0].startswith("-"):
             one_of(rest[0].partition("=")[0], options, f"option of nasbook {chosen or ''}".rstrip())
@@ -146,14 +159,24 @@ def shown(path: Path) -> str:
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from nasbook.datasets import catalogue
+    from nasbook.benchmarks import catalogue as tables
+    from nasbook.datasets import catalogue as sets
 
     if arguments.action == "list":
-        for row in catalogue.listing():
+        for row in sets.listing() + tables.listing():
             ready = "ready  " if row["ready"] else "missing"
             print(f"{row['name']:<15} {ready}  {row['what']}; {row['where']}")
         return 0
-    print({"get": catalogue.get, "verify": catalogue.verify}[arguments.action](arguments.name))
+    name = one_of(arguments.name, [*sets.SETS, *tables.TABLES], "dataset")
+    home = tables if name in tables.TABLES else sets
+    print({"get": home.get, "verify": home.verify}[arguments.action](name))
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from nasbook.benchmarks.build import build
+
+    print(build(arguments.out, seeds=arguments.seeds, workers=arguments.workers, limit=arguments.limit))
     return 0
 
 
@@ -176,7 +199,7 @@ def _lab(arguments: argparse.Namespace) -> int:
     return subprocess.call(command)
 
 
-_COMMANDS = {"run": _run, "data": _data, "doctor": _doctor, "lab": _lab}
+_COMMANDS = {"run": _run, "data": _data, "bench": _bench, "doctor": _doctor, "lab": _lab}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -46,10 +46,17 @@ def run_folder(name: str, profile: str, seed: int, overrides: Mapping[str, objec
 
 
 def folder_path(folder: str | Path) -> Path:
-    """``folder`` as a path, ``~`` expanded. Raises NasbookError for what is no path, the empty string too."""
+    """``folder`` as a path, ``~`` expanded. Raises NasbookError for what is no path, the empty string too, and for a
+    name that the file system cannot have."""
     if not isinstance(folder, str | os.PathLike) or not str(folder) or "\0" in str(folder):
         raise NasbookError(f"{folder!r} is no folder: give its path")
-    return Path(folder).expanduser()
+    try:
+        place = Path(folder).expanduser()
+        place.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long, the home of a stranger
+        reason = getattr(error, "strerror", None) or error
+        raise NasbookError(f"{str(folder)[:80]!r} is no folder: {reason}") from error
+    return place
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

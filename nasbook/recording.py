@@ -121,7 +121,8 @@ class RunWriter:
         if path.exists():
             self._compare()
         else:
-            remains = [name for name in ("checkpoint.pt", "trace.csv", "alphas.npz") if (self.folder / name).exists()]
+            files = ("checkpoint.pt", "trace.csv", "alphas.npz", "evaluations.csv")
+            remains = [name for name in files if (self.folder / name).exists()]
             if remains:
                 raise NasbookError(
                     f"{self.folder} holds {remains[0]} of a run without its config.json: choose another folder, or "

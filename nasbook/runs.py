@@ -56,7 +56,16 @@ class Run:
         """The run in ``folder``. Raises NasbookError if there is none, or one of a newer format."""
         if not (folder_path(folder) / "config.json").exists():
             raise NasbookError(f"no run in {folder}: it has no config.json")
-        return cls(folder)
+        if (Path(folder) / "evaluations.csv").exists():
+            from nasbook.trials import TrialRun
+
+            return TrialRun(folder)
+        run = cls(folder)
+        if run.config.get("method") == "enas":
+            from nasbook.shared_runs import SharedRun
+
+            return SharedRun(folder)
+        return run
 
     def _file(self, name: str) -> Path:
         if self.config.get("method") == "train" and name in ("alphas.npz", "genotype.json", "margins.csv"):

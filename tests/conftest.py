@@ -1,11 +1,22 @@
 """One thread for tests: their tensors are small, and threads that wait for each other on a busy machine are slow."""
 
+import os
+
 import pytest
 import torch
 
 
 def pytest_configure(config):
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the kernels and programs that tests start
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of several workers one takes a whole file, because of its fixtures, and one all that opens a browser."""
+    for item in items:
+        group = "browser" if "browser" in item.path.parts else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

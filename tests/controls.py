@@ -7,7 +7,8 @@ PLAY = ".widget-play button"
 
 
 def every_widget_follows(notebook, least: int) -> None:
-    """Move each slider, choose another option in each menu and press play in every widget: its frame must follow.
+    """Move each slider, choose another option in each menu, tick or clear each box and press play in every widget: its
+    frame must follow.
 
     There must be at least ``least`` widgets.
     """
@@ -34,6 +35,11 @@ def every_control_moves(notebook, widget: str) -> None:
     for place in range(menus.count()):
         menu_matters(notebook, frame, menus.nth(place), menus.first)
         notebook.screenshot(f"menu-{place}")
+    boxes = notebook.page.locator(f"{widget} >> input[type=checkbox]")
+    for place in range(boxes.count()):
+        boxes.nth(place).focus()
+        notebook.changes(frame, lambda: notebook.page.keyboard.press("Space"))
+        notebook.screenshot(f"box-{place}")
     if notebook.page.locator(f"{widget} >> {PLAY}").count():
         button = notebook.page.locator(f"{widget} >> {PLAY}").first
         button.focus()

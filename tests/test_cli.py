@@ -93,6 +93,8 @@ def test_data_list_names_every_set_and_its_place(monkeypatch, capsys, tmp_path):
         ["cifar10", "missing"],
         ["cifar100", "missing"],
         ["digits", "ready"],
+        ["cellbench", "ready"],
+        ["nasbench201", "missing"],
     ]
     assert "nasbook data get cifar100" in lines[2]
 

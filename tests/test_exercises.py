@@ -41,7 +41,7 @@ def test_every_chapter_has_three_exercises_and_its_wrong_answers():
         assert list(wrong) == list(found)
         for number in found:
             phrases = [phrase for _, phrase in wrong[number]]
-            assert 2 <= len(phrases) <= 4 and len(set(phrases)) == len(phrases), number
+            assert len(phrases) >= 2 and len(set(phrases)) == len(phrases), number
 
 
 @pytest.mark.parametrize("number", EVERY)

@@ -119,3 +119,10 @@ def test_bad_json_is_refused():
     for text in ("{", "[]", None, '{"reduce": null}', '{"normal": [[["none", 0]]], "nromal": 1}'):
         with pytest.raises(nb.NasbookError):
             nb.Genotype.from_json(text)
+
+
+def test_a_genotype_is_drawn_as_its_cells_are(tmp_path):
+    genotype = nb.genotypes["PNASNet_5"]
+    drawn = nb.drawing.draw(genotype)
+    assert drawn.svg == nb.drawing.draw(genotype.kinds).svg
+    assert drawn.save(tmp_path / "cell.svg").read_text(encoding="utf-8").count("sep 7x7") > 0

@@ -177,7 +177,7 @@ def test_make_targets_exist():
 
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
     environment = {**os.environ, "NASBOOK_PROGRESS": "off"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
@@ -185,6 +185,7 @@ def test_the_python_of_the_readme_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Genotype(normal=[(")
     assert (tmp_path / "runs" / "gdas-0-train" / "manifest.json").exists()
+    assert re.search(r"^\|\w+~0\|\S+ \d\.\d+ of at most \d\.\d+$", done.stdout, flags=re.MULTILINE)
 
 
 def test_importing_the_package_is_quick_and_leaves_torch_alone():

@@ -50,7 +50,7 @@ def test_training_stopped_anywhere_continues_bit_for_bit(digits, tmp_path, monke
     class Stop(BaseException):
         pass
 
-    original, left = standalone._step, {"n": 0}
+    original, left = standalone.train_step, {"n": 0}
 
     def step(*args):
         if left["n"] == 0:
@@ -58,7 +58,7 @@ def test_training_stopped_anywhere_continues_bit_for_bit(digits, tmp_path, monke
         left["n"] -= 1
         return original(*args)
 
-    monkeypatch.setattr(standalone, "_step", step)
+    monkeypatch.setattr(standalone, "train_step", step)
     monkeypatch.setattr(RunWriter, "due", lambda self: True)
     for n in (5, 20, 10**9):
         left["n"] = n
@@ -107,7 +107,7 @@ def test_auxiliary_loss_reaches_the_head_with_its_weight(digits):
         training.draws.manual_seed(0)
         training.sampler.generator.manual_seed(0)
         training.sampler.position = training.sampler.per_epoch
-        standalone._step(training, config.model_copy(update={"auxiliary_weight": weight, "clip": 1e9}), data, 0)
+        standalone.train_step(training, config.model_copy(update={"auxiliary_weight": weight, "clip": 1e9}), data, 0)
         seen[weight] = wide.auxiliary_head.classifier.weight.grad.abs().sum().item()
     assert seen[0.4] > 0 and seen[0.0] == 0
 

@@ -186,6 +186,7 @@ def test_losses_that_do_not_depend_on_the_architecture_have_gradient_zero():
         ({"xi": True}, "xi is True"),
         ({"momentum": math.inf}, "momentum is inf"),
         ({"velocity": [1.0]}, "a tensor or None"),
+        ({"velocity": 5}, "velocity is 5"),
         ({"velocity": []}, "1 weights and 0 momentum buffers"),
         ({"velocity": [torch.ones(2)]}, "has the shape"),
     ],

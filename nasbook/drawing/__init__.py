@@ -18,6 +18,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "figures": ["alphas_figure", "trace_figure"],
         "gallery": ["run_mimebundle", "save_run_figures", "training_mimebundle"],
         "picture": ["Picture"],
+        "searches": ["regret_curves_picture", "search_picture", "trainings_picture"],
+        "sharing": ["ranking_picture", "sharing_picture"],
         "source": ["source"],
         "widget": ["explore"],
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nasbook.drawing import describe, render, style
 from nasbook.drawing.describe import Kinds, Nodes, check_cell
@@ -51,13 +51,15 @@ def genotype_graph(kinds: Kinds, changed: Mapping[str, Changed] | None = None, c
     return graph
 
 
-def draw(kinds: Kinds, changed: Mapping[str, Changed] | None = None, complete: bool = True) -> Picture:
-    """The cells of a genotype as a Picture that shows itself in a notebook and carries its sentence.
+def draw(kinds: Any, changed: Mapping[str, Changed] | None = None, complete: bool = True) -> Picture:
+    """The cells of a genotype as a Picture that shows itself in a notebook, carries its sentence, and has ``save``.
 
-    The sentence also stands below the cells, since no front end shows the text beside an image.
-    ``complete``: whether ``kinds`` are all cells there are, so that a missing reduction cell is the fixed
-    one. Raises NasbookError if the cells are malformed or no Graphviz works.
+    ``kinds``: the cells by kind, or what has them as ``.kinds``, as a Genotype does. The sentence also stands
+    below the cells, since no front end shows the text beside an image. ``complete``: whether ``kinds`` are all
+    cells there are, so that a missing reduction cell is the fixed one. Raises NasbookError if the cells are
+    malformed or no Graphviz works.
     """
+    kinds = getattr(kinds, "kinds", kinds)
     sentence = describe.genotype_sentence(kinds, complete)
     graph = genotype_graph(kinds, changed, sentence)
     return Picture(sentence=sentence, graph=graph, svg=render.svg(graph.source, sentence))

@@ -14,7 +14,7 @@ def differs(given, right, what: str, tolerance: float = 1e-6) -> str | None:
         return f"{what} is None: is a `return` missing?"
     try:
         got = np.asarray(given.detach() if hasattr(given, "detach") else given, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         return f"{what} is a {type(given).__name__} that makes no array of numbers"
     want = np.asarray(right, dtype=np.float64)
     if got.shape != want.shape:

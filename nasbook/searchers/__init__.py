@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasbook.config import profile_values
-from nasbook.errors import one_of
+from nasbook.errors import NasbookError, one_of
 from nasbook.files import folder_path, run_folder
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ METHODS = {
     name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws")
 }
 """Method name to the module that holds it."""
+
+SHARING = {"enas": "nasbook.searchers.enas"}
+"""The same for searches with shared weights and a controller, see :mod:`nasbook.training.sharing`."""
+
+TRIALS = {name: f"nasbook.searchers.{name}" for name in ("random_search", "evolution", "nas_rl", "pnas")}
+"""The same for the searches without a super-net, see :mod:`nasbook.trials`."""
 
 
 def search(
@@ -41,18 +47,27 @@ def search(
     Raises NasbookError for anything misspelt, ill-typed or impossible, and for a folder that holds a run of another
     config.
     """
-    module = import_module(METHODS[one_of(method, METHODS, "method")])
+    if isinstance(method, str) and method in TRIALS:
+        raise NasbookError(f"{method} has no super-net: call nasbook.trials.run({method!r}, space=..., evaluator=...)")
+    known = METHODS | SHARING
+    module = import_module(known[one_of(method, known | TRIALS, "method")])
     from nasbook.datasets.images import check_data
-    from nasbook.training.search import run_search
 
     check_data(data)
     values = profile_values(module.PROFILES, profile, seed)
     config = module.Config.make(values | overrides)
     folder = run_folder(method, profile, seed, overrides) if out is None else folder_path(out)
+    if method in SHARING:
+        from nasbook.training import sharing
+
+        return sharing.run_search(config, data, profile, folder)
+    from nasbook.training.search import run_search
+
     return run_search(module, method, config, data, profile, folder, figures=figures)
 
 
 def __getattr__(name: str):
-    if name in METHODS:
-        return import_module(METHODS[name])
+    for table in (METHODS, SHARING, TRIALS):
+        if name in table:
+            return import_module(table[name])
     raise AttributeError(f"module 'nasbook.searchers' has no attribute {name!r}")

@@ -147,15 +147,16 @@ def drop_path(x: Tensor, keep: Tensor) -> Tensor:
 
 
 def drop_path_masks(
-    drops: int, batch: int, probability: float, generator: torch.Generator, device: torch.device
+    drops: int, batch: int, probability: float | Tensor, generator: torch.Generator, device: torch.device
 ) -> Tensor | None:
     """Masks (drops, batch) that hold 0 with ``probability`` and else 1/(1 - probability); None for probability 0.
 
-    Drawn at once on the generator's device and moved once, so that the stream does not depend on ``device``.
+    ``probability`` (drops,) is one for each. Drawn at once on the generator's device and moved once, so that the
+    stream does not depend on ``device``.
     """
-    if probability == 0:
+    if not torch.as_tensor(probability).any():
         return None
-    keep = 1 - probability
+    keep = 1 - (probability[:, None] if isinstance(probability, Tensor) else probability)  # (drops, 1) or a number
     drawn = torch.rand(drops, batch, generator=generator, device=generator.device) < keep  # (drops, B)
     return drawn.to(torch.float32).div_(keep).to(device)
 

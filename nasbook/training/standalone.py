@@ -31,7 +31,6 @@ from nasbook.recording import Record, RunWriter
 from nasbook.runs import Run
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.networks import CellNetwork
 from nasbook.spaces.operations import drop_path_masks
 from nasbook.training.numerics import (
     arrange,
@@ -167,7 +166,7 @@ def check_network(net: object, data: ImageData) -> None:
     try:
         with torch.no_grad():
             images = normalize(data.images[:1], data.mean, data.std).to(weights.device)  # (1, 3, H, W)
-            logits = net.forward_auxiliary(images)[0] if isinstance(net, CellNetwork) else net(images)
+            logits = net.forward_auxiliary(images)[0] if hasattr(net, "forward_auxiliary") else net(images)
     except RuntimeError as error:
         raise NasbookError(f"the network cannot take images of {data.size} pixels: {error}") from error
     finally:
@@ -190,7 +189,7 @@ def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: Ru
             epoch = training.step // per_epoch
             rate = cosine(config.lr, config.lr_end, epoch, config.epochs)
             set_rate(training.optimizer, rate)
-            loss, correct = _step(training, config, data, epoch)
+            loss, correct = train_step(training, config, data, epoch)
             training.totals = [a + b for a, b in zip(training.totals or (0, 0), (loss, correct))]
             training.step += 1
             training.seconds, tick = training.seconds + time.monotonic() - tick, time.monotonic()
@@ -207,7 +206,7 @@ def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: Ru
     writer.save(training.state_dict())
 
 
-def _step(training: Training, config: TrainConfig, data: ImageData, epoch: int) -> tuple[Tensor, Tensor]:
+def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: int) -> tuple[Tensor, Tensor]:
     """One step on one batch. Returns (loss, number correct), detached."""
     net, device = training.net, data.device
     chosen = training.sampler.next().to(device)  # (B,)
@@ -222,8 +221,8 @@ def _step(training: Training, config: TrainConfig, data: ImageData, epoch: int) 
     images = arrange(images, config.channels_last)
     labels = data.labels[chosen]
     with autocast(device, config.bfloat16):
-        if isinstance(net, CellNetwork):
-            probability = config.drop_path * epoch / config.epochs
+        if hasattr(net, "forward_auxiliary"):
+            probability = config.drop_path * epoch / config.epochs * getattr(net, "drop_shares", 1.0)
             keep = drop_path_masks(net.drops, len(labels), probability, training.draws, device)
             logits, auxiliary = net.forward_auxiliary(images, keep)
         else:

@@ -58,7 +58,10 @@ def architecture_gradient(
     """
     one_of(method, METHODS, "method")
     weights, alphas = _tensors(weights, "weights"), _tensors(alphas, "alphas")
-    velocity = None if velocity is None else list(velocity)
+    if velocity is not None:
+        if not isinstance(velocity, Iterable):
+            raise NasbookError(f"velocity is {velocity!r}; it must hold a tensor or None for each weight")
+        velocity = list(velocity)
     _check(weights, velocity, xi, momentum, weight_decay, radius)
     alphas = [alpha.detach().requires_grad_() for alpha in alphas]
     weights = [weight.detach() for weight in weights]

@@ -1,0 +1,18 @@
+"""Tables of truth: spaces in which every architecture was trained, so that a search can be judged in a second.
+
+>>> import nasbook as nb
+>>> table = nb.benchmarks.load("cellbench")
+>>> table.accuracy(table.best("test").architecture, "test", 16)
+
+``cellbench`` ships with the book and is made by ``nasbook bench build``; ``nasbench201`` (Dong & Yang, 2020) is read
+from a file that you have.
+"""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={"catalogue": ["TABLES", "load", "verify"], "table": ["Table"]},
+)

@@ -1,0 +1,15 @@
+"""Controllers: recurrent networks that speak architectures, and how their parameters are kept and moved."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "enas": ["CellController", "LayerController"],
+        "lstm": ["Controller"],
+        "server": ["Adam", "ParameterServer"],
+        "speaking": ["Draw"],
+    },
+)

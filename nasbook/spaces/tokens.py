@@ -1,0 +1,271 @@
+"""An architecture as a list of tokens: what a search without a super-net walks through.
+
+A space has T decisions; decision t has ``choices[t]`` alternatives. A list of T tokens, each from 0, is written by a
+controller (Zoph & Le, 2017, arXiv 1611.01578), drawn by random search, and changed in one place by evolution (Real et
+al., 2019, arXiv 1802.01548). ``TokenSpace`` is all that a searcher asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import prod
+from typing import Protocol
+
+import numpy as np
+
+from nasbook.decisions import checks
+from nasbook.decisions.policies import sizes_of
+from nasbook.errors import NasbookError, one_of
+from nasbook.spaces.genotypes import Genotype
+from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS, state_name
+
+Tokens = tuple[int, ...]
+
+TRIES = 100_000
+"""How many lists are drawn in search of a valid one."""
+
+
+class TokenSpace(Protocol):
+    """T decisions and what they mean. An architecture is hashable, and its str() names it in one line.
+
+    Two more attributes are used where a space has them: ``valid(tokens)``, False for a list that stands for no
+    architecture; and ``genes``, groups of positions of which a mutation first chooses one.
+    """
+
+    choices: tuple[int, ...]
+
+    def names(self, position: int) -> tuple[str, ...]:
+        """What the alternatives of the decision at ``position`` are called."""
+
+    def decode(self, tokens: Sequence[int]) -> Hashable:
+        """The architecture that ``tokens`` (T,) stand for."""
+
+    def encode(self, architecture: Hashable) -> Tokens:
+        """Tokens that ``decode`` turns into ``architecture``. Raises NasbookError for one of another space."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """Every combination of one name from each of ``alternatives``; an architecture is the tuple of its names.
+
+    Raises NasbookError for a decision without alternatives, or with one twice.
+    """
+
+    alternatives: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        listed = isinstance(self.alternatives, list | tuple) and len(self.alternatives) > 0
+        if not listed or not all(isinstance(names, list | tuple) and names for names in self.alternatives):
+            raise NasbookError(
+                f"alternatives must list the names of each decision, such as (('a', 'b'), ('c',)), "
+                f"not {self.alternatives!r}"
+            )
+        named = tuple(checks.labels(names, len(names), "alternative", "a") for names in self.alternatives)
+        object.__setattr__(self, "alternatives", named)
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """Alternatives of each decision, (T,)."""
+        return tuple(map(len, self.alternatives))
+
+    def names(self, position: int) -> tuple[str, ...]:
+        """What the alternatives of the decision at ``position`` are called."""
+        return self.alternatives[checks.index(position, len(self.alternatives), "position")]
+
+    def decode(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        """(T,) tokens to (T,) names."""
+        return tuple(names[token] for names, token in zip(self.alternatives, check_tokens(self, tokens)))
+
+    def encode(self, architecture: Hashable) -> Tokens:
+        """(T,) names to (T,) tokens. Raises NasbookError for a name that its decision does not have."""
+        if not isinstance(architecture, list | tuple) or len(architecture) != len(self.alternatives):
+            raise NasbookError(f"an architecture here is {len(self.alternatives)} names, not {architecture!r}")
+        return tuple(
+            checks.index(name, len(names), f"alternative of decision {position}", names)
+            for position, (name, names) in enumerate(zip(architecture, self.alternatives))
+        )
+
+
+@dataclass(frozen=True)
+class Genotypes:
+    """DARTS-type cells: each node sums two operations on two earlier states; the decisions are input, input,
+    operation, operation for each node, cell after cell.
+
+    ``distinct`` demands two different inputs of each node, as DARTS does; NASNet's and AmoebaNet's cells may read one
+    twice. ``loose_ends`` concatenates only nodes that no other node reads, as they do, instead of all nodes.
+    ``reduction`` False: only a normal cell, beside a fixed reduction. An architecture is a Genotype.
+    """
+
+    operations: tuple[str, ...] = DARTS_OPERATIONS[1:]
+    nodes: int = 4
+    reduction: bool = True
+    distinct: bool = False
+    loose_ends: bool = False
+
+    def __post_init__(self) -> None:
+        checks.whole(self.nodes, "nodes", 1)
+        if not isinstance(self.operations, list | tuple) or not self.operations:
+            raise NasbookError(f"operations must list at least one operation, not {self.operations!r}")
+        known = tuple(one_of(name, CELL_OPERATIONS, "operation") for name in self.operations)
+        object.__setattr__(self, "operations", checks.labels(known, len(known), "operation", "o"))
+
+    @property
+    def _cells(self) -> int:
+        return 2 if self.reduction else 1
+
+    @cached_property
+    def choices(self) -> tuple[int, ...]:
+        """Alternatives of each decision, (cells * nodes * 4,)."""
+        each = len(self.operations)
+        return tuple(size for node in range(2, 2 + self.nodes) for size in (node, node, each, each)) * self._cells
+
+    @cached_property
+    def genes(self) -> tuple[Tokens, ...]:
+        """Inputs and operations of each cell: (positions of inputs, of operations) of the first cell, of the second.
+
+        Real et al., section 3: choose the cell, then whether a hidden state or an operation mutates.
+        """
+        each = 4 * self.nodes
+        starts = range(0, each * self._cells, each)
+        places = [range(start, start + each) for start in starts]
+        return tuple(tuple(p for p in place if (p % 4 < 2) == inputs) for place in places for inputs in (True, False))
+
+    def names(self, position: int) -> tuple[str, ...]:
+        """States c_{k-2}, c_{k-1}, 0, 1, ... for an input; operations otherwise."""
+        position = checks.index(position, len(self.choices), "position")
+        return tuple(map(state_name, range(self.choices[position]))) if position % 4 < 2 else self.operations
+
+    def valid(self, tokens: Sequence[int]) -> bool:
+        """Whether the two inputs of each node differ, where they have to."""
+        return not self.distinct or all(tokens[p] != tokens[p + 1] for p in range(0, len(tokens), 4))
+
+    def decode(self, tokens: Sequence[int]) -> Genotype:
+        """The genotype of (T,) tokens."""
+        tokens = check_tokens(self, tokens)
+        cells = []
+        for start in range(0, len(tokens), 4 * self.nodes):
+            quads = (tokens[p : p + 4] for p in range(start, start + 4 * self.nodes, 4))
+            nodes = tuple(((self.operations[f], i), (self.operations[g], j)) for i, j, f, g in quads)
+            cells.append((nodes, self._concat(nodes)))
+        return Genotype(*cells[0], *(cells[1] if self.reduction else (None, None)))
+
+    def encode(self, architecture: Hashable) -> Tokens:
+        """The tokens of a genotype. Raises NasbookError for one that this space does not hold."""
+        tokens, kinds = [], architecture.kinds if isinstance(architecture, Genotype) else {}
+        for nodes, concat in kinds.values():
+            for node in nodes:
+                if len(node) != 2 or any(operation not in self.operations for operation, _ in node):
+                    raise NasbookError(f"{self} holds no cell with the node {node!r}")
+                tokens += [source for _, source in node] + [self.operations.index(name) for name, _ in node]
+            if concat != self._concat(nodes):
+                raise NasbookError(f"{self} holds no cell that concatenates {concat}")
+        if len(tokens) != len(self.choices) or len(kinds) != self._cells or not self.valid(tokens):
+            raise NasbookError(f"{self} does not hold {architecture!r}")
+        return tuple(tokens)
+
+    def _concat(self, nodes: tuple) -> Tokens:
+        """The graph nodes that a cell concatenates."""
+        read = {source for node in nodes for _, source in node} if self.loose_ends else set()
+        return tuple(node for node in range(2, 2 + self.nodes) if node not in read)
+
+
+def check_space(space: TokenSpace) -> TokenSpace:
+    """``space`` if it has what a searcher needs. Raises NasbookError otherwise."""
+    missing = [name for name in ("choices", "names", "decode", "encode") if not hasattr(space, name)]
+    if missing:
+        raise NasbookError(
+            f"the space is a {type(space).__name__} without {missing[0]}: a space has choices, names, decode and encode"
+        )
+    sizes_of(space.choices)
+    return space
+
+
+def check_tokens(space: TokenSpace, tokens: Sequence[int]) -> Tokens:
+    """``tokens`` as a tuple of Python integers that are alternatives of their decisions and a valid list.
+
+    Raises NasbookError otherwise.
+    """
+    try:
+        given = tuple(tokens)
+    except TypeError:
+        given = ()
+    if len(given) != len(space.choices):
+        raise NasbookError(f"an architecture is written with {len(space.choices)} tokens, not {tokens!r}")
+    found = tuple(
+        checks.index(token, alternatives, f"token of decision {position}")
+        for position, (token, alternatives) in enumerate(zip(given, space.choices))
+    )
+    if not is_valid(space, found):
+        raise NasbookError(f"the tokens {found} stand for no architecture of {space}")
+    return found
+
+
+def is_valid(space: TokenSpace, tokens: Tokens) -> bool:
+    """Whether ``tokens`` stand for an architecture; always, in a space that has no ``valid``."""
+    return not hasattr(space, "valid") or bool(space.valid(tokens))
+
+
+def size(space: TokenSpace) -> int:
+    """How many token lists there are, the ones that are not valid included: the exact product of the choices."""
+    return prod(check_space(space).choices)
+
+
+def every(space: TokenSpace) -> Iterator[Tokens]:
+    """All valid token lists, the last token counting fastest, made one at a time."""
+    lists = product(*map(range, check_space(space).choices))
+    return (tokens for tokens in lists if is_valid(space, tokens))
+
+
+def random_tokens(space: TokenSpace, rng: np.random.Generator) -> Tokens:
+    """A uniform valid token list. Raises NasbookError if ``TRIES`` draws find none."""
+    checks.generator(rng)
+    for _ in range(TRIES):
+        tokens = tuple(rng.integers(space.choices).tolist())
+        if is_valid(space, tokens):
+            return tokens
+    raise NasbookError(f"{TRIES:,} random lists held no architecture of {space}")
+
+
+def mutate(space: TokenSpace, tokens: Sequence[int], rng: np.random.Generator) -> Tokens:
+    """``tokens`` with exactly one changed: a gene group uniformly, a decision in it, another alternative of it.
+
+    A space without ``genes`` has one group, of all decisions. Decisions without alternatives are left out, and lists
+    that are not valid drawn again. Raises NasbookError if ``TRIES`` draws find no other list.
+    """
+    checks.generator(rng)
+    parent = check_tokens(space, tokens)
+    groups = getattr(space, "genes", (range(len(parent)),))
+    groups = [[p for p in group if space.choices[p] > 1] for group in groups]
+    groups = [group for group in groups if group]
+    for _ in range(TRIES if groups else 0):
+        group = groups[rng.integers(len(groups))]
+        position = group[rng.integers(len(group))]
+        # one fewer than there are, and the present one skipped: uniform over the others
+        token = int(rng.integers(space.choices[position] - 1))
+        token += token >= parent[position]
+        child = (*parent[:position], token, *parent[position + 1 :])
+        if is_valid(space, child):
+            return child
+    raise NasbookError(f"no change of one token leads from {parent} to another architecture of {space}")
+
+
+def neighbours(space: TokenSpace, tokens: Sequence[int]) -> list[Tokens]:
+    """All valid lists that differ from ``tokens`` in exactly one decision, in order of decision and alternative."""
+    parent = check_tokens(space, tokens)
+    found = [
+        (*parent[:position], token, *parent[position + 1 :])
+        for position, alternatives in enumerate(space.choices)
+        for token in range(alternatives)
+        if token != parent[position]
+    ]
+    return [one for one in found if is_valid(space, one)]
+
+
+def distance(first: Sequence[int], second: Sequence[int]) -> int:
+    """In how many decisions two lists differ (Hamming). Raises NasbookError if their lengths differ."""
+    if len(first) != len(second):
+        raise NasbookError(f"the lists have {len(first)} and {len(second)} tokens: only equal lengths can be compared")
+    return sum(a != b for a, b in zip(first, second))

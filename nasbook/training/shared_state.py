@@ -1,0 +1,140 @@
+"""The state of a search with shared weights: all that a step changes and a checkpoint holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nasbook.controllers.speaking import Speaker
+from nasbook.datasets.batches import Sampler
+from nasbook.datasets.images import ImageData
+from nasbook.decisions.gradients import MovingAverage
+from nasbook.errors import NasbookError
+from nasbook.recording import Record
+from nasbook.searchers.enas import Config, controller_of, network_of, space_of
+from nasbook.spaces.tokens import TokenSpace
+from nasbook.training.numerics import batch_norms, memory_format, stream
+
+PARTS = ("weights", "alphas")
+
+
+@dataclass
+class SharedSearch:
+    """Everything that changes during a search, with the config and the data that do not.
+
+    ``step`` counts batches of weights and steps of the controller alike; ``totals`` are sums of the present epoch.
+    """
+
+    config: Config
+    data: ImageData
+    parts: Mapping[str, Tensor]
+    space: TokenSpace
+    net: nn.Module
+    controller: Speaker
+    weight_optimizer: torch.optim.Optimizer
+    samplers: dict[str, Sampler]
+    norms: list[nn.Module]
+    augmentation: torch.Generator
+    noise: torch.Generator
+    baseline: MovingAverage
+    record: Record = field(default_factory=Record)
+    step: int = 0
+    seconds: float = 0.0
+    totals: dict[str, Tensor | float] = field(default_factory=dict)
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps in an epoch: one pass over the weights' part, then the controller's."""
+        return self.samplers["weights"].per_epoch + self.config.controller_steps
+
+    def draws(self, name: str) -> np.random.Generator:
+        """A generator for the purpose ``name`` alone, so that a continued search needs no state of it."""
+        digest = hashlib.sha256(f"{self.config.seed}/{name}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+    def add(self, **quantities: Tensor | float) -> None:
+        """Add to the sums of the present epoch."""
+        for name, value in quantities.items():
+            self.totals[name] = self.totals.get(name, 0.0) + value
+
+    def _parts(self) -> dict[str, Any]:
+        samplers = {f"sampler_{name}": sampler for name, sampler in self.samplers.items()}
+        return {"net": self.net, "weight_optimizer": self.weight_optimizer, "record": self.record, **samplers}
+
+    def state_dict(self) -> dict:
+        """All that a bit-exact continuation needs, as tensors and plain values."""
+        adam = self.controller.optimizer
+        return {
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            # with legacy_zero_grad these keep a gradient of zeros, and move on
+            "moving": [name for name, weight in self.net.named_parameters() if weight.grad is not None],
+            "controller": torch.from_numpy(self.controller.vector),
+            "controller_mean": torch.from_numpy(adam.mean),
+            "controller_square": torch.from_numpy(adam.square),
+            "controller_steps": adam.steps,
+            "baseline": self.baseline.value,
+            "augmentation": self.augmentation.get_state(),
+            "noise": self.noise.get_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "totals": self.totals,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from ``state``, on the device where the net lies."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        weights = dict(self.net.named_parameters())
+        for name in state["moving"]:
+            weights[name].grad = torch.zeros_like(weights[name])
+        self.controller.load(state["controller"].numpy())
+        adam = self.controller.optimizer
+        adam.mean, adam.square = state["controller_mean"].numpy().copy(), state["controller_square"].numpy().copy()
+        adam.steps, self.baseline.value = state["controller_steps"], state["baseline"]
+        self.augmentation.set_state(state["augmentation"])
+        self.noise.set_state(state["noise"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        device = next(self.net.parameters()).device
+        moved = {name: total.to(device) if hasattr(total, "to") else total for name, total in state["totals"].items()}
+        self.totals = moved
+
+
+def begin(config: Config, data: ImageData, parts: Mapping[str, Tensor]) -> SharedSearch:
+    """The state of a search before its first step. Raises NasbookError for sizes that cannot be."""
+    if config.auxiliary_weight and data.size < 32:
+        raise NasbookError(
+            f"the second classifier needs images of 32 pixels, and these have {data.size}: set auxiliary_weight=0.0"
+        )
+    space, device = space_of(config), data.images.device
+    net = network_of(config, len(data.classes)).to(device, memory_format=memory_format(device, config.channels_last))
+    net.train()
+    return SharedSearch(
+        config=config,
+        data=data,
+        parts=parts,
+        space=space,
+        net=net,
+        controller=controller_of(config, space, stream(config.seed, "controller").initial_seed()),
+        weight_optimizer=torch.optim.SGD(
+            net.parameters(),
+            config.weight_lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.momentum > 0,
+            # not fused: the fused step demands that all weights have momentum, and idle operations have none
+            foreach=True,
+        ),
+        samplers={
+            name: Sampler(parts[name], config.batch_size, stream(config.seed, f"{name} order")) for name in PARTS
+        },
+        norms=batch_norms(net),
+        augmentation=stream(config.seed, "augmentation"),
+        noise=stream(config.seed, "noise"),
+        baseline=MovingAverage(config.decay, order=config.baseline_order),
+    )

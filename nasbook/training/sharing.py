@@ -1,0 +1,186 @@
+"""The loop of a search with shared weights and a controller (Pham et al., 2018, arXiv 1802.03268, section 2.2).
+
+An epoch trains the weights on every batch of their part, each on one architecture that the controller draws, and then
+the controller by REINFORCE on held-out batches. This is no alternation batch by batch as in ``training.search``, and
+what is learned is not a table of alphas; the run folder, checkpoints and trace are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Hashable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasbook import machine
+from nasbook.datasets.augment import augment, normalize
+from nasbook.datasets.images import ImageData
+from nasbook.datasets.splits import fingerprint, split
+from nasbook.progress import reporter
+from nasbook.recording import RunWriter
+from nasbook.runs import Run
+from nasbook.searchers.enas import Config, dropout
+from nasbook.spaces.genotypes import Genotype
+from nasbook.training.numerics import (
+    arrange,
+    autocast,
+    check_finite,
+    cosine,
+    frozen_statistics,
+    repeatable,
+    set_rate,
+    stream,
+)
+from nasbook.training.shared_state import SharedSearch, begin
+
+
+def run_search(config: Config, data: ImageData, profile: str, folder: str | Path) -> Run:
+    """Search in ``folder``: begin, continue from its checkpoint, or load it if it is finished.
+
+    Raises NasbookError for sizes that cannot be, a folder of another config, or a folder that is in use.
+    """
+    data = data.without_test()
+    parts = split(data.labels, config.split, config.seed)
+    search = begin(config, data, parts)
+    header = {"method": "enas", "profile": profile, **data.description(), **config.model_dump(mode="json")}
+    with RunWriter(folder, header) as writer, repeatable(data.device, config.threads):
+        if not writer.finished:
+            state = writer.restore()
+            if state is not None:
+                search.load_state_dict(state)
+            writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
+            alternate(search, writer)
+            writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
+    return Run.load(folder)
+
+
+def alternate(search: SharedSearch, writer: RunWriter) -> None:
+    """The loop: weights, weights, ..., controller, controller, ..., epoch after epoch."""
+    config, per_epoch, batches = search.config, search.per_epoch, search.samplers["weights"].per_epoch
+    with reporter(f"enas seed {config.seed}", config.epochs, search.step // per_epoch) as report:
+        tick = time.monotonic()
+        while search.step < config.epochs * per_epoch:
+            epoch, place = divmod(search.step, per_epoch)
+            if place < batches:
+                set_rate(search.weight_optimizer, rate(config, epoch))
+                weight_step(search)
+            else:
+                controller_step(search)
+            search.step += 1
+            search.seconds, tick = search.seconds + time.monotonic() - tick, time.monotonic()
+            if search.step % per_epoch == 0:
+                report(end_epoch(search, writer, epoch + 1))
+            if writer.due():
+                writer.save(search.state_dict())
+    writer.save(search.state_dict())
+
+
+def rate(config: Config, epoch: int) -> float:
+    """The weights' learning rate in ``epoch`` (from 0): cosines that begin again (SGDR, Loshchilov & Hutter, 2017,
+    arXiv 1608.03983, equation 5)."""
+    length = config.restart
+    while epoch >= length:
+        epoch, length = epoch - length, length * config.restart_growth
+    return cosine(config.weight_lr, config.weight_lr_end, epoch, length)
+
+
+def weight_step(search: SharedSearch) -> None:
+    """Draw an architecture and train its weights on a batch of the weights' part; the others keep ``grad is None``."""
+    config, data = search.config, search.data
+    tokens = search.controller.sample(1, search.draws(f"architecture {search.step}"))[0]
+    chosen = search.samplers["weights"].next().to(data.device)  # (B,)
+    images = augment(data.images[chosen], data.mean, data.std, search.augmentation, padding=config.padding)
+    labels = data.labels[chosen]
+    with autocast(data.device, config.bfloat16):
+        images = arrange(images, config.channels_last)
+        run = search.net.forward_auxiliary if config.auxiliary_weight else search.net
+        out = run(images, search.space.decode(tokens.tolist()), dropout(config.keep, search.noise))
+    logits, second = out if config.auxiliary_weight else (out, None)
+    total = loss = F.cross_entropy(logits.float(), labels)
+    if second is not None:
+        total = loss + config.auxiliary_weight * F.cross_entropy(second.float(), labels)
+    search.weight_optimizer.zero_grad(set_to_none=not config.legacy_zero_grad)
+    total.backward()
+    clip_each(search.net, config.clip)
+    search.weight_optimizer.step()
+    right = (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()
+    search.add(loss=loss.detach(), correct=right)
+
+
+def clip_each(net: nn.Module, limit: float) -> None:
+    """Shorten every tensor's gradient to the norm ``limit``, each by itself."""
+    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+    norms = torch.stack(torch._foreach_norm(gradients))  # (tensors,)
+    torch._foreach_mul_(gradients, list((limit / (norms + 1e-6)).clamp(max=1).unbind()))
+
+
+def controller_step(search: SharedSearch) -> None:
+    """Draw architectures, reward each by its accuracy on a batch of its own, and teach the controller."""
+    config, data = search.config, search.data
+    drawn = search.controller.draw(config.aggregates, search.draws(f"architecture {search.step}"))
+    scores = []
+    for tokens in drawn.tokens.tolist():
+        chosen = search.samplers["alphas"].next().to(data.device)  # (B,)
+        scores.append(accuracy(search, search.space.decode(tokens), chosen))
+    rewards = np.array(scores) + config.entropy_weight * drawn.entropies  # (m,)
+    gains = np.concatenate([search.baseline(rewards[k : k + 1]) for k in range(len(rewards))])  # one by one: (m,)
+    search.controller.ascend(drawn.tokens, gains, learning_rate=config.controller_lr)
+    search.add(reward=float(np.mean(scores)), entropy=float(drawn.entropies.mean()))
+
+
+def accuracy(search: SharedSearch, architecture: Hashable, positions: Tensor) -> float:
+    """The share of the images at ``positions`` (N,) that ``architecture`` gets right with the shared weights.
+
+    Nothing learns; BatchNorm normalises by the batch, since running statistics would mix all architectures.
+    """
+    config, data = search.config, search.data
+    right = 0
+    with torch.no_grad(), frozen_statistics(search.norms), autocast(data.device, config.bfloat16):
+        for chosen in positions.to(data.device).chunk(math.ceil(len(positions) / config.batch_size)):  # (B,) each
+            images = arrange(normalize(data.images[chosen], data.mean, data.std), config.channels_last)
+            right += int((search.net(images, architecture).argmax(dim=1) == data.labels[chosen]).sum())
+    return right / len(positions)
+
+
+def derive(search: SharedSearch, epoch: int) -> pd.DataFrame:
+    """Architectures drawn now, the best on the selection images first; columns architecture, accuracy, tokens."""
+    config, selection = search.config, search.parts["selection"]
+    drawn = search.controller.sample(config.candidates, search.draws(f"candidates {epoch}")).tolist()
+    order = torch.randperm(len(selection), generator=stream(config.seed, f"selection {epoch}"))
+    positions = selection[order[: config.candidate_images]]  # (N,)
+    architectures = [search.space.decode(tokens) for tokens in drawn]
+    scores = [accuracy(search, architecture, positions) for architecture in architectures]
+    words = [" ".join(map(str, tokens)) for tokens in drawn]
+    found = pd.DataFrame({"architecture": list(map(str, architectures)), "accuracy": scores, "tokens": words})
+    return found.sort_values("accuracy", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def end_epoch(search: SharedSearch, writer: RunWriter, epoch: int) -> str:
+    """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
+    config, record, totals = search.config, search.record, search.totals
+    batches = search.samplers["weights"].per_epoch
+    loss = float(totals["loss"]) / batches
+    check_finite(loss, epoch, "weight_lr", config.weight_lr)
+    record.add(epoch, "weights", loss=loss, accuracy=float(totals["correct"]) / (batches * config.batch_size))
+    record.add(epoch, "weights", learning_rate=rate(config, epoch - 1))
+    if config.controller_steps:
+        means = {name: totals[name] / config.controller_steps for name in ("reward", "entropy")}
+        record.add(epoch, "controller", **means, baseline=search.baseline.value)
+    spent = sum(seconds for _, seconds, _ in record.costs)
+    record.costs.append([epoch, search.seconds - spent, machine.peak_memory(search.data.device)])
+    search.totals = {}
+    found = derive(search, epoch)
+    record.add(epoch, "selection", accuracy=found["accuracy"].mean(), best=found["accuracy"].max())
+    best = search.space.decode(list(map(int, found["tokens"][0].split())))
+    files = {"candidates.csv": found.to_csv(index=False), "arc.json": json.dumps({"architecture": str(best)}) + "\n"}
+    if isinstance(best, Genotype):
+        files["genotype.json"] = best.to_json()
+    writer.publish(record, files)
+    return f"held-out accuracy {found['accuracy'].mean():.1%}  loss {loss:.3f}"
