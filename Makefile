@@ -11,7 +11,7 @@ run: $(READY)
 	$(BIN)/nasbook run 00_start_here --out $(RUNS)/00_start_here
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lab: $(READY)
 	$(BIN)/nasbook lab 00_start_here

@@ -11,14 +11,6 @@ def pytest_configure(config):
     os.environ["OMP_NUM_THREADS"] = "1"  # for the kernels and programs that tests start
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Of several workers one takes a whole file, because of its fixtures, and one all that opens a browser."""
-    for item in items:
-        group = "browser" if "browser" in item.path.parts else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def digits():
     """1,438 written digits of 8x8 pixels: the smallest images that a search takes."""
