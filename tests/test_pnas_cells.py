@@ -119,6 +119,7 @@ def test_the_published_cell_and_its_network():
         (lambda: PnasCell(((("skip_connect", 2), ("skip_connect", 0)),)), "unknown input of block 0 2"),
         (lambda: PnasCell(((("skip_conect", 1), ("skip_connect", 0)),)), "did you mean"),
         (lambda: PnasCell(((("skip_connect", 1),),)), r"must be two \(operation, input\)"),
+        (lambda: PnasCell(((("skip_connect", 1), ("skip_connect", 0)),) * 10), "3,628,800 orders to compare"),
         (lambda: PnasCells(0), "blocks is 0"),
         (lambda: PnasCells(2, ()), "at least one operation"),
         (lambda: PnasCells(2).encode(PnasCells(1).first()[0]), "a cell of 2 blocks"),

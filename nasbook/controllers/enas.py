@@ -73,18 +73,6 @@ class _Attentive(Speaker):
         mixed = torch.tanh(torch.stack(keys, dim=1) + self.query(state)[:, None])  # (m, D, U)
         return self.attention(mixed)[:, :, 0]  # (m, D, U) -> (m, D)
 
-    def objective(self, tokens: np.ndarray, weights: np.ndarray) -> Tensor:
-        """Mean over the lists of weight times log-probability, (m, T) and (m,) to (): what ``ascend`` climbs."""
-        log_chances = self.log_chances(tokens)
-        return (torch.tensor(checks.numbers(weights, "weights", (len(log_chances),))) * log_chances).mean()
-
-    def gradient(self, tokens: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(P,): gradient of ``objective`` in the order of ``vector``."""
-        parameters = list(self.parameters())
-        with torch.enable_grad():
-            found = torch.autograd.grad(self.objective(tokens, weights), parameters, materialize_grads=True)
-        return torch.cat([slope.flatten() for slope in found]).numpy()
-
 
 class LayerController(_Attentive):
     """The macro controller, and that of any space whose decisions are plain choices and anchors.

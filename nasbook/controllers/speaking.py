@@ -89,15 +89,17 @@ class Speaker(nn.Module):
         """(m, T) -> (m,): entropy of each step's decisions in nats, summed over the steps of each list."""
         return self.totals(self._forced(tokens))[1].numpy()
 
-    def gradient(self, tokens: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(P,): gradient of the mean over the lists of weight times log-probability, in the order of ``vector``."""
+    def objective(self, tokens: np.ndarray, weights: np.ndarray) -> Tensor:
+        """Mean over the lists of weight times log-probability, (m, T) and (m,) to (): what ``ascend`` climbs."""
         log_chances = self.log_chances(tokens)
-        found = torch.tensor(checks.numbers(weights, "weights", (len(log_chances),)))
+        return (torch.tensor(checks.numbers(weights, "weights", (len(log_chances),))) * log_chances).mean()
+
+    def gradient(self, tokens: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """(P,): gradient of ``objective`` in the order of ``vector``."""
         parameters = list(self.parameters())
         with torch.enable_grad():
-            slopes = torch.autograd.grad((found * log_chances).mean(), parameters, allow_unused=True)
-        slopes = [torch.zeros_like(p) if slope is None else slope for p, slope in zip(parameters, slopes)]
-        return torch.cat([slope.flatten() for slope in slopes]).numpy()
+            found = torch.autograd.grad(self.objective(tokens, weights), parameters, materialize_grads=True)
+        return torch.cat([slope.flatten() for slope in found]).numpy()
 
     def ascend(self, tokens: np.ndarray, weights: np.ndarray, *, learning_rate: float) -> None:
         """One step of Adam uphill along ``gradient``."""

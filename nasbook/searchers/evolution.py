@@ -31,7 +31,7 @@ class Config(TrialConfig):
     replacement: bool = True
     removed: Literal["oldest", "worst"] = "oldest"
     identity: float = Field(0.05, ge=0, lt=1)
-    batch: int = Field(1, gt=0)
+    batch: int = Field(1, gt=0, le=10_000)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -20,7 +20,7 @@ class Config(TrialConfig):
     search then ends where ``TRIES`` draws find no new one."""
 
     evaluations: int = Field(24, gt=0)
-    batch: int = Field(1, gt=0)
+    batch: int = Field(1, gt=0, le=10_000)
     distinct: bool = False
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, permutations, product
-from math import prod
+from math import factorial, prod
 from typing import TYPE_CHECKING
 
 from nasbook.decisions import checks
@@ -33,6 +33,9 @@ OPERATIONS = (
     "dil_conv_3x3",
 )
 """The eight operations of the paper."""
+
+ORDERS = factorial(9)
+"""At most so many orders of blocks that compute the same are compared: some seconds."""
 
 Pair = tuple[str, int]
 Block = tuple[Pair, Pair]
@@ -85,7 +88,7 @@ def canonical(blocks: Sequence[Block]) -> tuple[Block, ...]:
 
     Blocks are ordered by their trees, what they compute written out down to the cell's inputs, the smaller first; a
     tree is larger than those it reads. Of blocks with equal trees the order that gives the least list is taken: only
-    there can reading one block twice differ from reading its twin.
+    there can reading one block twice differ from reading its twin. Raises NasbookError for more than ``ORDERS`` orders.
     """
     trees: list[tuple] = [(0,), (1,)]
     for block in blocks:
@@ -95,6 +98,12 @@ def canonical(blocks: Sequence[Block]) -> tuple[Block, ...]:
     groups: dict[tuple, list[int]] = {}
     for place in range(len(blocks)):
         groups.setdefault(trees[place + 2], []).append(place)
+    ways = prod(factorial(len(group)) for group in groups.values())
+    if ways > ORDERS:
+        raise NasbookError(
+            f"{len(blocks)} blocks of which so many compute the same have {ways:,} orders to compare, more than "
+            f"{ORDERS:,}: use fewer blocks or more operations"
+        )
     orders = product(*(permutations(groups[tree]) for tree in sorted(groups)))
     return min(_renamed(blocks, [place for group in order for place in group]) for order in orders)
 
