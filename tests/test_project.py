@@ -33,6 +33,13 @@ def constraints():
     return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
+def test_no_file_is_longer_than_three_hundred_lines():
+    files = [path for folder in ("nasbook", "tests", "benchmarks", "data") for path in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 300
+    long = {str(path.relative_to(ROOT)) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300}
+    assert not long
+
+
 def test_every_requirement_has_a_tested_version_within_its_range():
     pinned = constraints()
     assert {r.name for r in REQUIRED} >= CARD

@@ -1,129 +1,22 @@
-"""``nasbook run``: parameters, provenance, failures of every kind, and no kernel left behind."""
+"""``nasbook run``: provenance, folders, failures of every kind, and no kernel left behind."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import time
+from functools import partial
 
 import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+import small_notebooks
+from small_notebooks import KERNEL, record, refused, run
 
-from nasbook import execution, notebook_files, runner
+from nasbook import notebook_files, runner
 from nasbook.cli import main
-from nasbook.errors import NasbookError
-
-PARAMETERS = 'PROFILE = "smoke"\nSEED = 0\nOVERRIDES = {}\nRATE = 0.5'
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 @pytest.fixture
 def notebook(tmp_path):
     """``notebook(*sources)``: the path of a notebook with a parameters cell and one cell for each source."""
-
-    def make(*sources, parameters=PARAMETERS, copies=1, kernel=KERNEL):
-        book = new_notebook(metadata={"kernelspec": kernel})
-        cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}) for _ in range(copies)]
-        book.cells = [new_markdown_cell("# A notebook"), *cells, *map(new_code_cell, sources)]
-        folder = tmp_path / "my notebooks é"
-        folder.mkdir(exist_ok=True)
-        nbformat.write(book, folder / "90_tiny.ipynb")
-        return folder / "90_tiny.ipynb"
-
-    return make
-
-
-def run(path, *options, out):
-    return main(["run", str(path), "--out", str(out), *options])
-
-
-def record(folder):
-    """What the manifest of a run folder says of the notebook."""
-    return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["notebook"]
-
-
-def refused(capsys, path, *options, out):
-    """The one sentence with which the runner refuses; no kernel may have been started."""
-    assert run(path, *options, out=out) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("nasbook: ") and error.count("\n") == 1
-    assert not (out / ".kernel.log").exists()
-    return error
-
-
-def test_parameter_values_are_read_in_the_light_of_their_defaults(notebook, tmp_path):
-    pairs = ["SEED=3", "RATE=1e-3", 'OVERRIDES={"epochs": 2, "fast": true}', "NAME=gdas=x", "TITLE=3", "ANY=[1]"]
-    given = runner.parse_parameters([*pairs, "OTHER=no literal", "NOTHING="], "lesson")
-    more = '\nNAME = ""\nTITLE = "x"\nNOTHING = "x"\nANY = None\nOTHER = None'
-    path = notebook("1", parameters=PARAMETERS + more)
-    assert runner.prepare(str(path), given, str(tmp_path / "out"), None, False).parameters == {
-        "PROFILE": "lesson",
-        "SEED": 3,
-        "RATE": 1e-3,
-        "OVERRIDES": {"epochs": 2, "fast": True},
-        "NAME": "gdas=x",
-        "TITLE": "3",
-        "ANY": [1],
-        "OTHER": "no literal",
-        "NOTHING": "",
-    }
-
-
-@pytest.mark.parametrize("pairs", [["SEED"], ["=3"], ["SEED=1", "SEED=2"], ["PROFILE=smoke"]])
-def test_broken_pairs_are_refused(pairs):
-    with pytest.raises(NasbookError):
-        runner.parse_parameters(pairs, "smoke")
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        (["-p", "SEEED=1"], "did you mean 'SEED'?"),
-        (["-p", "SEED=x"], "where int belongs"),
-        (["-p", "SEED=1.5"], "where int belongs"),
-        (["-p", "SEED=True"], "where int belongs"),
-        (["-p", "OVERRIDES=[1]"], "where dict belongs"),
-        (["--profile", "smok"], "did you mean 'smoke'?"),
-        (["--store", "-p", "SEED=1"], "--store"),
-        (["--cell-timeout", "0"], "at least 1 second"),
-    ],
-)
-def test_bad_parameters_are_refused_before_a_kernel_starts(notebook, tmp_path, capsys, options, says):
-    assert says in refused(capsys, notebook("1"), *options, out=tmp_path / "out")
-
-
-def test_whole_numbers_pass_for_floats(notebook, tmp_path):
-    request = runner.prepare(str(notebook("1")), {"RATE": "1"}, str(tmp_path / "out"), None, False)
-    assert request.parameters["RATE"] == 1
-    assert request.changed == {"RATE": 1}
-    assert request.cell_seconds == runner.CELL_SECONDS["smoke"]
-
-
-def test_changed_settings_are_another_folder(notebook, tmp_path, monkeypatch):
-    monkeypatch.setenv("NASBOOK_RUNS", str(tmp_path))
-
-    def folder(**given):
-        return runner.prepare(str(notebook("1")), given, None, None, False).out
-
-    assert folder() == folder(OVERRIDES="{}") == tmp_path / "90_tiny-smoke-0"
-    assert folder(OVERRIDES="{'a': 1, 'b': 2}") == folder(OVERRIDES='{"b": 2, "a": 1}')
-    assert len({folder(), folder(SEED="1"), folder(OVERRIDES="{'a': 1}"), folder(OVERRIDES="{'a': 2}")}) == 4
-    plain = notebook("1", parameters="OVERRIDES = 3")
-    assert runner.prepare(str(plain), {}, None, None, False).out == tmp_path / "90_tiny-smoke-0"
-
-
-def test_a_notebook_needs_exactly_one_parameters_cell(notebook, tmp_path, capsys):
-    for copies in (0, 2):
-        assert f"has {copies} cells tagged" in refused(capsys, notebook(copies=copies), out=tmp_path / "out")
-
-
-@pytest.mark.parametrize("source", ["SEED = 1 + x", "SEED += 1", "import os", "SEED ="])
-def test_a_parameters_cell_holds_literals_only(notebook, tmp_path, capsys, source):
-    assert "a name and a literal" in refused(capsys, notebook(parameters=source), out=tmp_path / "out")
+    return partial(small_notebooks.write, tmp_path)
 
 
 def test_missing_and_damaged_notebooks(notebook, tmp_path, capsys, monkeypatch):
@@ -289,7 +182,7 @@ def test_a_cell_that_hangs_and_a_kernel_that_dies(notebook, tmp_path, capsys):
     assert "cell 3: import time ran longer than 1 s" in capsys.readouterr().err
     assert run(notebook("import os\nos._exit(3)"), out=tmp_path / "b") == 1
     assert "cell 3: import os took the kernel down" in capsys.readouterr().err
-    assert not kernels()
+    assert not kernels(tmp_path)
 
 
 def test_leaving_early_is_no_success(notebook, tmp_path, capsys):
@@ -308,127 +201,14 @@ def test_one_process_for_one_folder(notebook, tmp_path, capsys):
     assert (tmp_path / "file").read_text(encoding="utf-8") == "in the way"
 
 
-def kernels():
-    """Kernels that a runner started and that are still there."""
+def kernels(folder):
+    """Kernels at work in ``folder`` that are still there; other tests may run kernels of their own meanwhile."""
     found = []
     for process in psutil.process_iter():
         try:
-            if "nasbook.kernel" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+            if "nasbook.kernel" in process.cmdline() and process.cwd().startswith(str(folder)):
                 found.append(process.pid)
         except psutil.Error:
             # it ended while it was looked at
             continue
     return found
-
-
-BUSY = {
-    "python": "while True: pass",
-    "sleep": "import time; time.sleep(600)",
-    # one call into C that never gives the interpreter lock away
-    "lock held": "sum(iter(int, 1))",
-}
-
-
-@pytest.fixture
-def busy(notebook, tmp_path):
-    """``busy(what)``: a `nasbook run` in its own process group whose kernel is in the middle of ``what``."""
-    started = []
-
-    def start(what):
-        mark = tmp_path / "mark"
-        path = notebook(f"import os, pathlib; pathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\n{BUSY[what]}")
-        command = [sys.executable, "-m", "nasbook.cli", "run", str(path), "--out", str(tmp_path / "out")]
-        process = subprocess.Popen(
-            command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        deadline = time.monotonic() + 60
-        while not (mark.exists() and mark.read_text(encoding="utf-8")):
-            assert process.poll() is None and time.monotonic() < deadline, "the cell never began"
-            time.sleep(0.05)
-        time.sleep(0.3)
-        kernel = psutil.Process(int(mark.read_text(encoding="utf-8")))
-        started.append(kernel)
-        return process, kernel
-
-    yield start
-    for process in started:
-        if isinstance(process, subprocess.Popen) or process.is_running():
-            process.kill()
-
-
-def gone(process, seconds=5):
-    """Whether a process that is not our child ends within ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-@pytest.mark.skipif(os.name != "posix", reason="process groups are a POSIX matter")
-@pytest.mark.parametrize("what", BUSY if sys.platform == "linux" else ["python", "sleep"])
-def test_sigkill_of_the_process_group_takes_the_kernel_along(busy, what):
-    process, kernel = busy(what)
-    assert kernel.is_running()
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(5)
-    assert gone(kernel)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals are a POSIX matter")
-@pytest.mark.parametrize(
-    ("signals", "status"),
-    [((signal.SIGINT,), 130), ((signal.SIGINT, signal.SIGINT), 130), ((signal.SIGTERM,), 143)],
-)
-def test_ctrl_c_and_sigterm_end_quietly(busy, signals, status, tmp_path):
-    process, kernel = busy("lock held")
-    for number in signals:
-        process.send_signal(number)
-    _, error = process.communicate(timeout=20)
-    assert process.returncode == status
-    assert gone(kernel)
-    assert error == "nasbook: stopped; the same command again continues where it can\n"
-    if len(signals) == 1:
-        assert record(tmp_path / "out")["status"] == "stopped"
-
-
-def test_a_taken_port_is_tried_again(tmp_path, monkeypatch):
-    attempts = []
-
-    def papermill(source, target, parameters, seconds, watch, log):
-        attempts.append(1)
-        log.write(b"zmq.error.ZMQError: Address already in use")
-        log.flush()
-        if len(attempts) == 1:
-            raise execution._NoKernel
-
-    monkeypatch.setattr(execution, "_papermill", papermill)
-    execution.execute(tmp_path / "a", tmp_path / "b", {}, None, execution.Watch(tmp_path / "progress.log"))
-    assert len(attempts) == 2
-
-    def broken(source, target, parameters, seconds, watch, log):
-        log.write(b"ImportError: no zmq")
-        raise execution._NoKernel
-
-    monkeypatch.setattr(execution, "_papermill", broken)
-    with pytest.raises(NasbookError, match=r"did not start \(ImportError: no zmq\)"):
-        execution.execute(tmp_path / "a", tmp_path / "b", {}, None, execution.Watch(tmp_path / "progress.log"))
-
-
-def test_silence_is_broken_by_the_running_cell(tmp_path, monkeypatch, capsys):
-    from nasbook import watch
-
-    monkeypatch.setattr(watch, "_SILENCE_SECONDS", 0.0)
-    monkeypatch.setattr(watch, "_LOOK_SECONDS", 0.01)
-    (tmp_path / "progress.log").write_text("an old line\n")
-    follower = watch.Watch(tmp_path / "progress.log")
-    follower.cell = "cell 3: run = nb.search()"
-    follower.start()
-    with open(tmp_path / "progress.log", "a") as log:
-        log.write("epoch 1\nepo")
-    follower.stop()
-    said = capsys.readouterr().out
-    assert "cell 3: run = nb.search()" in said
-    assert "epoch 1\n" in said and "epo\n" not in said and "old" not in said
