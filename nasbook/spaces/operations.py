@@ -32,6 +32,36 @@ class Zero(nn.Module):
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])  # (B, C, ceil(H/s), ceil(W/s))
 
 
+class StridedPointwise(nn.Conv2d):
+    """A 1x1 convolution of ``stride`` 2 or more, without bias, that begins at row and column ``first``.
+
+    Off CUDA it is one of stride 1 on the pixels that it reads: same weights, same numbers. oneDNN's strided kernel
+    writes past its buffers on processors without AVX-512 (uxlfoundation/oneDNN issue 6035), which crashes, hangs, or
+    changes gradients unseen.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int | tuple[int, int], first: int = 0) -> None:
+        super().__init__(channels_in, channels_out, 1, stride=stride, bias=False)
+        self.first = first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, Cin, H, W) to (B, Cout, ceil((H - first)/s), ceil((W - first)/s))."""
+        if x.is_cuda:
+            return super().forward(x[:, :, self.first :, self.first :])  # (B, Cout, H', W')
+        return F.conv2d(every(self.stride, x, self.first), self.weight)  # (B, Cout, H', W')
+
+
+def every(stride: tuple[int, int], x: Tensor, first: int = 0) -> Tensor:
+    """Every ``stride``-th row and column of ``x`` (B, C, H, W) from ``first`` on: (B, C, H', W'), as it lies in memory.
+
+    The backward pass of a slice fills zeros in the order of what was sliced, so what lies channels last is sliced so.
+    """
+    rows, columns = (slice(first, None, step) for step in stride)
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x[:, :, rows, columns]  # (B, C, H', W')
+    return x.permute(0, 2, 3, 1)[:, rows, columns].permute(0, 3, 1, 2)  # (B, H', W', C) -> (B, C, H', W')
+
+
 class FactorizedReduce(nn.Module):
     """Half the height and width without losing every other pixel: two 1x1 convolutions of stride 2, one of
     them on the image shifted by a pixel, concatenated.
@@ -48,25 +78,26 @@ class FactorizedReduce(nn.Module):
                 f"a stride-2 skip connection splits its channels in two halves, and {channels_out} is odd: "
                 f"choose an even number of channels, such as {channels_out + 1}"
             )
-        self.even = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
+        self.even = StridedPointwise(channels_in, channels_out // 2, 2)
+        self.odd = StridedPointwise(channels_in, channels_out // 2, 2, first=1)
         self.norm = nn.BatchNorm2d(channels_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, Cin, H, W) to (B, Cout, ceil(H/2), ceil(W/2))."""
         x = F.relu(x)
-        shifted = F.pad(x, (-1, 1, -1, 1))  # (B, Cin, H, W), moved up and left by one pixel
-        halves = torch.cat([self.even(x), self.odd(shifted)], dim=1)  # (B, Cout, ceil(H/2), ceil(W/2))
+        if x.shape[2] % 2 or x.shape[3] % 2:
+            x = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))  # (B, Cin, 2 ceil(H/2), 2 ceil(W/2))
+        halves = torch.cat([self.even(x), self.odd(x)], dim=1)  # (B, Cout, ceil(H/2), ceil(W/2))
         return self.norm(halves)
 
 
 def conv(channels_in: int, channels_out: int, kernel: int, stride: int, affine: bool) -> nn.Sequential:
     """ReLU, a k x k convolution, BatchNorm."""
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(channels_out, affine=affine),
-    )
+    if kernel == 1 and stride > 1:
+        convolution = StridedPointwise(channels_in, channels_out, stride)
+    else:
+        convolution = nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(nn.ReLU(), convolution, nn.BatchNorm2d(channels_out, affine=affine))
 
 
 def depthwise_separable(C: int, kernel: int, stride: int, dilation: int, affine: bool) -> nn.Sequential:
