@@ -34,7 +34,7 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.part:<8} {'fine' if self.fine else 'mend'}: {self.text}"
+        return f"{self.part:<9} {'fine' if self.fine else 'mend'}: {self.text}"
 
 
 def python() -> str:
@@ -71,6 +71,30 @@ def device() -> str:
         raise Fault(f"torch, which knows the devices, does not load ({error}): {_TORCH_FIX}") from error
     name = machine.device_name(chosen)
     return name if chosen.type != "cpu" else f"{name}; fine for smoke and lesson, paper wants a GPU"
+
+
+def processor() -> str:
+    """The CPU's level, with the gradients of a small strided convolution beside those in float64.
+
+    Raises Fault if they differ.
+    """
+    import torch
+
+    from nasbook import machine
+    from nasbook.spaces.operations import convolution
+
+    net = convolution(4, 4, (1, 1), (2, 2))
+    x = torch.rand(32, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = []
+    for dtype, layout in ((torch.float32, torch.channels_last), (torch.float64, torch.contiguous_format)):
+        net = net.to(dtype, memory_format=layout)
+        net.weight.grad = None
+        net(x.to(dtype, memory_format=layout)).square().sum().backward()
+        found.append(net.weight.grad.double())
+    error = float((found[0] - found[1]).abs().max() / found[1].abs().max())
+    if not error < 1e-5:
+        raise Fault(f"{machine.processor()}: gradients of convolutions are off by {error:.1e}: {_TORCH_FIX}")
+    return f"{machine.processor()}; safe: small strided convolutions have the gradients of float64"
 
 
 def drawing() -> str:
@@ -118,6 +142,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Python": python,
     "torch": torch,
     "device": device,
+    "processor": processor,
     "drawing": drawing,
     "data": data,
     "kernel": kernel,

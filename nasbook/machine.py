@@ -34,13 +34,21 @@ def device() -> torch.device:
     return chosen
 
 
+def processor() -> str:
+    """The widest registers that PyTorch and oneDNN use on this CPU, such as "AVX512" or "AVX512, oneDNN up to AVX2"."""
+    import torch
+
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return torch.backends.cpu.get_cpu_capability() + (f", oneDNN up to {limit}" if limit else "")
+
+
 def device_name(chosen: torch.device) -> str:
     """What the device calls itself, for manifests."""
     import torch
 
     if chosen.type == "cuda":
         return torch.cuda.get_device_name(chosen)
-    return f"CPU, {torch.get_num_threads()} threads ({platform.machine()})"
+    return f"CPU, {torch.get_num_threads()} threads ({platform.machine()}, {processor()})"
 
 
 def versions() -> dict[str, str]:

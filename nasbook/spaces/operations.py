@@ -40,7 +40,7 @@ class StridedPointwise(nn.Conv2d):
     changes gradients unseen.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int | tuple[int, int], first: int = 0) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: tuple[int, int], first: int = 0) -> None:
         super().__init__(channels_in, channels_out, 1, stride=stride, bias=False)
         self.first = first
 
@@ -78,8 +78,8 @@ class FactorizedReduce(nn.Module):
                 f"a stride-2 skip connection splits its channels in two halves, and {channels_out} is odd: "
                 f"choose an even number of channels, such as {channels_out + 1}"
             )
-        self.even = StridedPointwise(channels_in, channels_out // 2, 2)
-        self.odd = StridedPointwise(channels_in, channels_out // 2, 2, first=1)
+        self.even = StridedPointwise(channels_in, channels_out // 2, (2, 2))
+        self.odd = StridedPointwise(channels_in, channels_out // 2, (2, 2), first=1)
         self.norm = nn.BatchNorm2d(channels_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,13 +91,23 @@ class FactorizedReduce(nn.Module):
         return self.norm(halves)
 
 
+def convolution(
+    channels_in: int, channels_out: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)
+) -> nn.Conv2d:
+    """A dense convolution without bias that keeps the size but for its stride, rounded up; safe on every processor."""
+    if kernel == (1, 1) and stride != (1, 1):
+        return StridedPointwise(channels_in, channels_out, stride)
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    return nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=False)
+
+
 def conv(channels_in: int, channels_out: int, kernel: int, stride: int, affine: bool) -> nn.Sequential:
     """ReLU, a k x k convolution, BatchNorm."""
-    if kernel == 1 and stride > 1:
-        convolution = StridedPointwise(channels_in, channels_out, stride)
-    else:
-        convolution = nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False)
-    return nn.Sequential(nn.ReLU(), convolution, nn.BatchNorm2d(channels_out, affine=affine))
+    return nn.Sequential(
+        nn.ReLU(),
+        convolution(channels_in, channels_out, (kernel, kernel), (stride, stride)),
+        nn.BatchNorm2d(channels_out, affine=affine),
+    )
 
 
 def depthwise_separable(C: int, kernel: int, stride: int, dilation: int, affine: bool) -> nn.Sequential:
@@ -123,8 +133,8 @@ def factorized_7x7(C: int, stride: int, affine: bool) -> nn.Sequential:
     """``conv_7x1_1x7``: a full 7x7 field from a 1x7 and a 7x1 convolution (NASNet)."""
     return nn.Sequential(
         nn.ReLU(),
-        nn.Conv2d(C, C, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
-        nn.Conv2d(C, C, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
+        convolution(C, C, (1, 7), (1, stride)),
+        convolution(C, C, (7, 1), (stride, 1)),
         nn.BatchNorm2d(C, affine=affine),
     )
 

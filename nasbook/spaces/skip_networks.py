@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from nasbook.decisions import checks
 from nasbook.errors import NasbookError
-from nasbook.spaces.operations import StridedPointwise
+from nasbook.spaces.operations import convolution
 from nasbook.spaces.skip_layers import SkipStack
 
 
@@ -44,12 +44,8 @@ class SkipNetwork(nn.Module):
             torch.default_generator.manual_seed(seed)
             for layer in stack.layers:
                 read = sum(stack.layers[number - 1].filters for number in layer.inputs) or channels
-                padding = tuple(side // 2 for side in layer.filter)
-                if layer.filter == (1, 1) and layer.stride != (1, 1):
-                    convolution = StridedPointwise(read, layer.filters, layer.stride)
-                else:
-                    convolution = nn.Conv2d(read, layer.filters, layer.filter, layer.stride, padding, bias=False)
-                self.layers.append(nn.Sequential(convolution, nn.BatchNorm2d(layer.filters), nn.ReLU()))
+                first = convolution(read, layer.filters, layer.filter, layer.stride)
+                self.layers.append(nn.Sequential(first, nn.BatchNorm2d(layer.filters), nn.ReLU()))
             self.classifier = nn.Linear(sum(stack.layers[number - 1].filters for number in stack.loose_ends), classes)
 
     def forward(self, x: Tensor) -> Tensor:
