@@ -12,6 +12,7 @@ from nasbook.spaces.cells import SearchCell
 from nasbook.spaces.cost import cost
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS
 from nasbook.spaces.networks import CellSupernet
+from nasbook.spaces.operations import FactorizedReduce
 from nasbook.training.numerics import batch_norms, frozen_statistics
 
 FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -118,6 +119,19 @@ def test_an_operation_exchanged_on_one_edge_is_seen():
     args = (far.double(), near.double(), weights.double(), [[0, 1]] * 2)
     (plain, _), (grouped, _) = both(cell, lambda cell: [cell(*args)])
     close(grouped, plain)
+
+
+@pytest.mark.parametrize("exchanged", [[0], [1], [0, 1]])
+def test_a_reduction_that_does_not_rectify_is_not_taken_for_one_that_does(exchanged):
+    torch.manual_seed(0)
+    cell = SearchCell(4, 2, ["skip_connect"], 1).double()
+    for edge in exchanged:
+        cell.edges[edge][0] = FactorizedReduce(4, 4, affine=False, rectify=False).double()
+    far, near, weights = torch.randn(3, 4, 6, 6), torch.randn(3, 4, 6, 6), torch.rand(2, 1)
+    args = (far.double(), near.double(), weights.double(), [[0]] * 2)
+    (plain, statistics), (grouped, written) = both(cell, lambda cell: [cell(*args)])
+    close(grouped, plain)
+    close(written, statistics)
 
 
 @pytest.mark.parametrize("layer", ["", "0", "1", "norm"])
