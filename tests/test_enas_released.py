@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from nasbook.searchers.enas import PROFILES, Config, controller_of, space_of
 from nasbook.spaces.macro_layers import MacroArc
 from nasbook.spaces.macro_networks import MacroNetwork, MacroSupernet
 from nasbook.spaces.micro_cells import OFFICIAL_MICRO_CELLS
@@ -102,3 +103,25 @@ def test_drop_path_leaves_a_halving_identity_alone():
     """Of the 10 operations of an official cell, 2 in the normal and 1 of stride 2 in the reduction are identities."""
     assert [cell.drops for cell in NETWORKS["micro final"]().cells] == [8, 9, 8, 9, 8]
     assert [cell.drops for cell in NETWORKS["DARTS"]().cells] == [8, 10, 8, 10, 8]
+
+
+@pytest.mark.parametrize("profile, bias, prior", [("paper", 10.0, 0.25), ("smoke", 0.0, 0.0), ("lesson", 0.0, 0.0)])
+def test_the_released_lean_towards_separable_convolutions_is_that_of_the_paper_profile(profile, bias, prior):
+    config = Config.make(dict(PROFILES[profile]) | {"seed": 0})
+    controller = controller_of(config, space_of(config), 0)
+    assert controller.head.bias.tolist() == [bias, bias, 0.0, 0.0, 0.0]
+    assert controller.prior.tolist() == [prior, prior, -prior, -prior, -prior]
+
+
+def test_under_the_released_lean_the_first_operations_are_as_likely_as_by_hand():
+    """Normal cell: separable e^(.44 + .25) against e^(-.25), the others' logits being small; reduction: e^.44."""
+    config = Config.make({"seed": 0})
+    controller = controller_of(config, space_of(config), 0)
+    found = {}
+    for step, log_chance, _ in controller.unroll(lambda step, log_chance: torch.zeros(1, 1, dtype=torch.long), 1):
+        if step.kind == "operation":
+            found.setdefault(step.start < 20, []).append(log_chance[0, 0].exp()[:2].sum())
+    for normal, chances in found.items():
+        lean = torch.tensor(0.44 + (0.5 if normal else 0.0)).double().exp()
+        expected = (2 * lean / (2 * lean + 3)).expand(10)
+        torch.testing.assert_close(torch.stack(chances).detach(), expected, rtol=0, atol=0.02)
