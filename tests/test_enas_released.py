@@ -77,20 +77,22 @@ def test_the_second_classifier_keeps_four_pixels_and_takes_their_mean():
     """Its 2x2 convolution is "SAME": a tap that reaches below or to the right of the 2x2 pixels finds zeros."""
     head, seen = second_classifier(6, 10).eval(), {}
     convolution = next(m for m in head.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (2, 2))
-    *_, norm = (m for m in head.modules() if isinstance(m, nn.BatchNorm2d))
-    norm.register_forward_pre_hook(lambda module, given: seen.update(convolved=given[0]))
+    norms = [m for m in head.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.constant_(norm.bias, 0.5)  # else zeros in front of a BatchNorm would be zeros behind it
+    norms[1].register_forward_pre_hook(lambda module, given: seen.update(convolved=given[0]))
     first = next(m for m in head.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1))
     x = images(3, 6, 8, 8)
     logits = head(x)
     pooled = torch.stack([x.relu()[:, :, i : i + 5, j : j + 5].mean(dim=(2, 3)) for i in (0, 3) for j in (0, 3)], dim=2)
     scale = (1 + 1e-5) ** -0.5
-    pixels = (torch.einsum("oi,bip->bop", first.weight[:, :, 0, 0], pooled) * scale).relu().reshape(3, 128, 2, 2)
+    pixels = (torch.einsum("oi,bip->bop", first.weight[:, :, 0, 0], pooled) * scale + 0.5).relu().reshape(3, 128, 2, 2)
     expected = torch.zeros(3, 768, 2, 2)
     for i, j, down, right in torch.cartesian_prod(*[torch.arange(2)] * 4).tolist():
         if i + down < 2 and j + right < 2:
             expected[:, :, i, j] += pixels[:, :, i + down, j + right] @ convolution.weight[:, :, down, right].T
     torch.testing.assert_close(seen["convolved"], expected, rtol=1e-4, atol=1e-5)
-    features = (expected * scale).relu().mean(dim=(2, 3))
+    features = (expected * scale + 0.5).relu().mean(dim=(2, 3))
     torch.testing.assert_close(logits, features @ head.classifier.weight.T, rtol=1e-4, atol=1e-5)
     assert sum(p.numel() for p in second_classifier(720, 10).parameters()) == 494_848
 
