@@ -121,14 +121,15 @@ def test_an_operation_exchanged_on_one_edge_is_seen():
     close(grouped, plain)
 
 
-@pytest.mark.parametrize("exchanged", [[0], [1], [0, 1]])
+@pytest.mark.parametrize("exchanged", [[0], [2], [0, 2], [0, 1, 2, 3]])
 def test_a_reduction_that_does_not_rectify_is_not_taken_for_one_that_does(exchanged):
+    """Edges 0 and 2 leave the farther input, 1 and 3 the nearer one: either of a group may be the other kind."""
     torch.manual_seed(0)
-    cell = SearchCell(4, 2, ["skip_connect"], 1).double()
+    cell = SearchCell(4, 2, ["skip_connect"], 2).double()
     for edge in exchanged:
         cell.edges[edge][0] = FactorizedReduce(4, 4, affine=False, rectify=False).double()
-    far, near, weights = torch.randn(3, 4, 6, 6), torch.randn(3, 4, 6, 6), torch.rand(2, 1)
-    args = (far.double(), near.double(), weights.double(), [[0]] * 2)
+    far, near, weights = torch.randn(3, 4, 6, 6), torch.randn(3, 4, 6, 6), torch.rand(5, 1)
+    args = (far.double(), near.double(), weights.double(), [[0]] * 5)
     (plain, statistics), (grouped, written) = both(cell, lambda cell: [cell(*args)])
     close(grouped, plain)
     close(written, statistics)
