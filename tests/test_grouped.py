@@ -12,6 +12,7 @@ from nasbook.spaces.cells import SearchCell
 from nasbook.spaces.cost import cost
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS
 from nasbook.spaces.networks import CellSupernet
+from nasbook.spaces.operations import FactorizedReduce
 from nasbook.training.numerics import batch_norms, frozen_statistics
 
 FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -118,6 +119,20 @@ def test_an_operation_exchanged_on_one_edge_is_seen():
     args = (far.double(), near.double(), weights.double(), [[0, 1]] * 2)
     (plain, _), (grouped, _) = both(cell, lambda cell: [cell(*args)])
     close(grouped, plain)
+
+
+@pytest.mark.parametrize("exchanged", [[0], [2], [0, 2], [0, 1, 2, 3]])
+def test_a_reduction_that_does_not_rectify_is_not_taken_for_one_that_does(exchanged):
+    """Edges 0 and 2 leave the farther input, 1 and 3 the nearer one: either of a group may be the other kind."""
+    torch.manual_seed(0)
+    cell = SearchCell(4, 2, ["skip_connect"], 2).double()
+    for edge in exchanged:
+        cell.edges[edge][0] = FactorizedReduce(4, 4, affine=False, rectify=False).double()
+    far, near, weights = torch.randn(3, 4, 6, 6), torch.randn(3, 4, 6, 6), torch.rand(5, 1)
+    args = (far.double(), near.double(), weights.double(), [[0]] * 5)
+    (plain, statistics), (grouped, written) = both(cell, lambda cell: [cell(*args)])
+    close(grouped, plain)
+    close(written, statistics)
 
 
 @pytest.mark.parametrize("layer", ["", "0", "1", "norm"])

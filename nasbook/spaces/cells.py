@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nasbook.spaces.grouped import grouped_forward
 from nasbook.spaces.names import Node, cell_edges
-from nasbook.spaces.operations import FactorizedReduce, Zero, conv, drop_path, make_operation
+from nasbook.spaces.operations import FactorizedReduce, Zero, conv, drop_path, make_operation, skip
 from nasbook.spaces.partial import States
 
 Disturbance = Callable[[str, Tensor], Tensor]
@@ -98,26 +98,34 @@ class SearchCell(nn.Module):
 
 
 class Cell(nn.Module):
-    """A cell that holds exactly the operations of a genotype."""
+    """A cell that holds exactly the operations of a genotype.
 
-    def __init__(self, nodes: Sequence[Node], concat: Sequence[int], channels: int, stride: int) -> None:
+    ``bare_skips``: a stride-2 skip neither rectifies nor is dropped, as in the released code of ENAS.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], concat: Sequence[int], channels: int, stride: int, *, bare_skips: bool = False
+    ) -> None:
         super().__init__()
         self.plan = [[source for _, source in node] for node in nodes]
         self.droppable = [
-            [name != "skip_connect" or (stride == 2 and source < 2) for name, source in node] for node in nodes
+            [name != "skip_connect" or (stride == 2 and source < 2 and not bare_skips) for name, source in node]
+            for node in nodes
         ]
         self.concat = tuple(concat)
-        self.operations = nn.ModuleList(
-            nn.ModuleList(
-                make_operation(name, channels, stride if source < 2 else 1, searching=False) for name, source in node
-            )
-            for node in nodes
-        )
+
+        def make(name: str, source: int) -> nn.Module:
+            step = stride if source < 2 else 1
+            if bare_skips and name == "skip_connect":
+                return skip(channels, step, True, rectify=False)
+            return make_operation(name, channels, step, searching=False)
+
+        self.operations = nn.ModuleList(nn.ModuleList(make(name, source) for name, source in node) for node in nodes)
         self.drops = sum(map(sum, self.droppable))
 
     def forward(self, far: Tensor, near: Tensor, keep: Tensor | None = None) -> Tensor:
         """``far``, ``near`` (B, C, H, W) preprocessed; ``keep`` (drops, B) the drop-path masks, one for each
-        operation that is not the identity. Returns (B, len(concat) * C, H', W').
+        operation in ``droppable``. Returns (B, len(concat) * C, H', W').
         """
         states = [far, near]
         masks = iter(keep) if keep is not None else None

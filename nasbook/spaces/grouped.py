@@ -37,8 +37,8 @@ def grouped_forward(cell: SearchCell, far: Tensor, near: Tensor, weights: Tensor
 
     ``far``, ``near`` (B, C, H, W) preprocessed inputs; ``weights`` (E, O) on their device. Returns
     (B, nodes * C, H', W'). Outputs, gradients of every order and running statistics equal the plain cell's up to
-    rounding; frozen statistics stay. Chains of ReLU, convolution and BatchNorm, poolings and FactorizedReduce are
-    grouped; other operations, and those with forward hooks on themselves or on a layer, run one by one.
+    rounding; frozen statistics stay. Chains of ReLU, convolution and BatchNorm, poolings and FactorizedReduce that
+    rectify are grouped; other operations, and those with forward hooks on themselves or a layer, run one by one.
     """
     if near.device.type == "cpu":  # oneDNN is several times as quick in this layout
         far, near = (state.contiguous(memory_format=torch.channels_last) for state in (far, near))
@@ -97,7 +97,7 @@ def _send(edges: Sequence[nn.ModuleList], x: Tensor, weights: Tensor, seen: Seen
             continue
         # not expand: the backward pass of channels-last BatchNorm on a CPU misreads a scale that has stride 0
         scale = weights[:, op].repeat_interleave(x.shape[1])  # (n,) -> (n * C,)
-        if kind == (FactorizedReduce,) and _plain(operations[0].norm):
+        if kind == (FactorizedReduce,) and _plain(operations[0].norm) and all(one.rectify for one in operations):
             wide.append(_factorized(operations, source.rectified, scale, seen))
         elif _is_chain(kind, operations[0]):
             on_grids, y = _chain(operations, source, scale, seen)

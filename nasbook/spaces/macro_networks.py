@@ -25,17 +25,20 @@ def macro_pools(layers: int) -> tuple[int, int]:
     return third - 1, 2 * third - 1
 
 
-def _normal(module: nn.Module, channels: int) -> list[nn.Module]:
-    return [module, nn.BatchNorm2d(channels), nn.ReLU()]
+def _normal(module: nn.Module, channels: int, epsilon: float = 1e-5) -> list[nn.Module]:
+    return [module, nn.BatchNorm2d(channels, eps=epsilon), nn.ReLU()]
 
 
 def shared_branch(name: str, channels: int) -> nn.Sequential:
-    """An operation of the shared network: a 1x1 convolution, then the operation, C channels to C."""
+    """An operation of the shared network: a 1x1 convolution, then the operation, C channels to C.
+
+    The BatchNorm behind the operation has the epsilon 1e-3 and all others 1e-5, as in the released code.
+    """
     first = _normal(nn.Conv2d(channels, channels, 1, bias=False), channels)
     if name.endswith("pool_3x3"):
         pool = nn.MaxPool2d(3, 1, 1) if name.startswith("max") else nn.AvgPool2d(3, 1, 1, count_include_pad=False)
         return nn.Sequential(*first, pool)
-    return nn.Sequential(*first, *_normal(_convolution(name, channels), channels))
+    return nn.Sequential(*first, *_normal(_convolution(name, channels), channels, 1e-3))
 
 
 def _convolution(name: str, channels: int) -> nn.Module:
@@ -75,7 +78,7 @@ class _MacroStack(nn.Module):
                 self.layers.append(make_layer(number, channels))
                 if number in self.pools:
                     wider = channels * grow
-                    halves = (FactorizedReduce(channels, wider, True) for _ in range(number + 1))
+                    halves = (FactorizedReduce(channels, wider, True, rectify=False) for _ in range(number + 1))
                     self.reductions[str(number)] = nn.ModuleList(halves)
                     channels = wider
             self.classifier = nn.Linear(channels, classes, bias=False)

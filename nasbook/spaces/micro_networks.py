@@ -2,8 +2,9 @@
 
 Pham et al., 2018, arXiv 1802.03268, and its released code: a 3x3 stem to 3C channels, ``cells`` normal cells and two
 reductions that double the channels. In the shared network a reduction halves both inputs first and the cell then keeps
-the size, since shared weights know one size; in the final network the operations on the inputs have stride 2. A second
-classifier behind the cell after the last reduction helps the training and is not counted.
+the size, since shared weights know one size; in the final network the operations on the inputs have stride 2. As in
+that code a farther input is rectified before it is halved, and nothing else that is halved is. A second classifier
+behind the cell after the last reduction helps the training and is not counted.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ def micro_sequence(cells: int) -> list[str]:
 
 
 def second_classifier(width: int, classes: int) -> AuxiliaryHead:
-    """The auxiliary head of features (B, ``width``, 8, 8), its last layer without bias as in the released code."""
+    """The auxiliary head of features (B, ``width``, 8, 8), as in the released code: its 2x2 convolution keeps the 2x2
+    pixels, with zeros below and to the right of them, and its last layer has no bias."""
     head = AuxiliaryHead(width, classes, "cifar")
+    head.features.insert(5, nn.ZeroPad2d((0, 1, 0, 1)))  # before the 2x2 convolution: (B, 128, 2, 2) -> (B, 128, 3, 3)
     head.classifier = nn.Linear(head.classifier.in_features, classes, bias=False)
     return head
 
@@ -83,7 +86,7 @@ class MicroNetwork(nn.Module):
                 near_input = nn.Sequential(calibrate(near, channels, False), base)
                 self.inputs.append(nn.ModuleList([calibrate(far, channels, halved), near_input]))
                 nodes, concat = kinds[kind]
-                self.cells.append(Cell(nodes, concat, channels, 2 if kind == "reduce" else 1))
+                self.cells.append(Cell(nodes, concat, channels, 2 if kind == "reduce" else 1, bare_skips=True))
                 far, near, halved = near, len(concat) * channels, kind == "reduce"
                 widths.append(near)
             self.classifier = nn.Linear(near, classes, bias=False)
@@ -178,7 +181,7 @@ class MicroSupernet(nn.Module):
                 halve = kind == "reduce"
                 if halve:
                     channels *= 2
-                    self.reductions.append(FactorizedReduce(near, channels, True))
+                    self.reductions.append(FactorizedReduce(near, channels, True, rectify=False))
                     near = channels
                 self.inputs.append(nn.ModuleList([calibrate(far, channels, halve), calibrate(near, channels, False)]))
                 self.cells.append(SharedCell(channels, nodes, operations))

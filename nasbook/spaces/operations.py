@@ -66,13 +66,15 @@ class FactorizedReduce(nn.Module):
     """Half the height and width without losing every other pixel: two 1x1 convolutions of stride 2, one of
     them on the image shifted by a pixel, concatenated.
 
+    ``rectify``: behind a ReLU, as in DARTS; without it negative values pass, as in the released code of ENAS.
     Odd sizes are padded by one pixel at the right and bottom first, as in the code of GDAS; even sizes are not
     changed by it.
     Raises NasbookError if the output channels cannot be halved.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, affine: bool) -> None:
+    def __init__(self, channels_in: int, channels_out: int, affine: bool, *, rectify: bool = True) -> None:
         super().__init__()
+        self.rectify = rectify
         if channels_out % 2:
             raise NasbookError(
                 f"a stride-2 skip connection splits its channels in two halves, and {channels_out} is odd: "
@@ -84,7 +86,7 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, Cin, H, W) to (B, Cout, ceil(H/2), ceil(W/2))."""
-        x = F.relu(x)
+        x = F.relu(x) if self.rectify else x
         if x.shape[2] % 2 or x.shape[3] % 2:
             x = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))  # (B, Cin, 2 ceil(H/2), 2 ceil(W/2))
         halves = torch.cat([self.even(x), self.odd(x)], dim=1)  # (B, Cout, ceil(H/2), ceil(W/2))
@@ -139,9 +141,9 @@ def factorized_7x7(C: int, stride: int, affine: bool) -> nn.Sequential:
     )
 
 
-def skip(C: int, stride: int, affine: bool) -> nn.Module:
+def skip(C: int, stride: int, affine: bool, *, rectify: bool = True) -> nn.Module:
     """``skip_connect``: the identity, or FactorizedReduce where the edge has stride 2."""
-    return nn.Identity() if stride == 1 else FactorizedReduce(C, C, affine)
+    return nn.Identity() if stride == 1 else FactorizedReduce(C, C, affine, rectify=rectify)
 
 
 Maker = Callable[[int, int, bool], nn.Module]
