@@ -13,6 +13,7 @@ from itertools import product
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from nasbook.spaces.cells import FixedReductionCell, SearchCell
 from nasbook.spaces.operations import FactorizedReduce, convolution, depthwise_separable, factorized_7x7
@@ -72,11 +73,9 @@ def numbers(shape, generator):
     return drawn + 0.1 * drawn.sign()
 
 
-def drop_norms(module):
-    """Leave BatchNorm out: behind it, a gradient of the weights may be nothing but rounding."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, nn.Identity())
+def only_scaled(x, mean, variance, weight=None, *_, **__):
+    """BatchNorm without its normalisation, behind which a weight's gradient may be a difference that is all rounding."""
+    return x if weight is None else x * weight[:, None, None]  # (B, C, H, W) * (C, 1, 1)
 
 
 def compare(make, channels, size, batch, inputs=1, extra=()):
@@ -84,8 +83,6 @@ def compare(make, channels, size, batch, inputs=1, extra=()):
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     module = make()
-    if inputs == 1:
-        drop_norms(module)
     images = [numbers((batch, channels, size, size), generator) for _ in range(inputs)]
     right, slope = results(module, images, extra, None, torch.float64, torch.contiguous_format)
     count, worst = 0, 0.0
@@ -99,6 +96,7 @@ def compare(make, channels, size, batch, inputs=1, extra=()):
 
 def main():
     torch.set_num_threads(1)
+    functional.batch_norm = only_scaled
     count, worst, at = 0, 0.0, ""
     plain = sys.argv[1:] == ["plain"]
     for make, channels, size in plain_cases() if plain else cases():
