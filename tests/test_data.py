@@ -188,6 +188,15 @@ def test_the_cell_is_derived_from_the_law_that_was_searched(digits, monkeypatch)
     torch.testing.assert_close(torch.tensor(laws["normal"]), p / p.sum(-1, keepdim=True), rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize(("probability", "p"), [("relu", [0.75, 0.25, 0.0]), ("softmax", [0.8756, 0.1185, 0.0059])])
+def test_the_distance_to_the_code_is_that_of_the_law_that_is_drawn_from(digits, probability, p):
+    search = begin(digits, probability=probability, operations=OPS, fixed_reduction=True)
+    search.alphas["normal"].data = torch.tensor([3.0, 1.0, -2.0]).expand(5, 3).clone()
+    code = torch.tensor([[1.0, 0.0, 1.0]]).expand(5, 3)
+    right = (1 - p[0] + p[1] + 1 - p[2]) / 3
+    assert float(data.distance(search, {"normal": code}).detach()) == pytest.approx(right, abs=1e-4)
+
+
 def test_an_edge_whose_relu_is_zero_everywhere_is_uniform_not_nan(digits):
     search = begin(digits, probability="relu")
     p = torch.softmax(data.logits(torch.full((1, 4), -1.0), search.config), -1)

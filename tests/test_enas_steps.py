@@ -49,6 +49,18 @@ def test_every_epoch_is_trained_at_its_own_rate(digits, tmp_path, monkeypatch):
     assert noted == pytest.approx([sharing.rate(config, epoch) for epoch in range(3)])
 
 
+def test_dropout_draws_from_a_stream_of_its_own(digits):
+    """The images that a seed draws do not depend on it; where all is kept, nothing is drawn."""
+    states = []
+    for keep in (1.0, 0.5):
+        search = start(digits, keep=keep)
+        noise = search.noise.get_state()
+        sharing.weight_step(search)
+        assert torch.equal(search.noise.get_state(), noise) == (keep == 1)
+        states.append(search.augmentation.get_state())
+    assert torch.equal(*states)
+
+
 def test_a_step_is_nesterovs_with_decay_along_gradients_clipped_tensor_by_tensor(digits, monkeypatch):
     """Two steps by hand from the gradients that the optimiser was given."""
     search = start(digits, **EDGES, clip=0.01, weight_decay=0.1)

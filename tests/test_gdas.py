@@ -136,6 +136,14 @@ def test_no_two_purposes_share_a_stream(digits):
     assert len({tuple(one.get_state().tolist()) for one in generators}) == len(generators) == 5
 
 
+def test_a_batch_is_drawn_from_the_streams_of_order_and_images_alone(digits):
+    search = begin(digits)
+    states = [one.get_state() for one in (search.draws, search.noise, search.augmentation)]
+    batch(search, digits)
+    after = [one.get_state() for one in (search.draws, search.noise, search.augmentation)]
+    assert [torch.equal(old, new) for old, new in zip(states, after)] == [True, True, False]
+
+
 def test_alphas_that_a_draw_of_none_cuts_off_get_a_zero_gradient(digits, monkeypatch):
     """Where every edge of a later cell draws `none`, nothing before that cell reaches the loss."""
     search = begin(digits, nodes=1)

@@ -1,6 +1,8 @@
 """Whole searches by GDAS: settings, order of the steps, splits, memory, and that they learn."""
 
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -90,8 +92,6 @@ def test_order_of_the_updates_is_an_option(digits, tmp_path):
 
         return noted
 
-    from types import SimpleNamespace
-
     method = SimpleNamespace(**{k: getattr(gdas, k) for k in ("temperature", "paths", "derive")})
     method.weight_step, method.architecture_step = (
         note("w", gdas.weight_step),
@@ -122,6 +122,44 @@ def test_the_two_steps_read_their_own_splits(digits, tmp_path, monkeypatch):
     nb.search("gdas", data=digits, out=tmp_path, **{**TINY, "epochs": 1})
     for name, chosen in read.items():
         assert chosen and set(torch.cat(chosen).tolist()) <= set(parts[name].tolist())
+
+
+def watched(seen):
+    """GDAS, whose steps first call ``seen(part, search, labels)``."""
+
+    def watch(part, step):
+        return lambda search, images, labels: seen(part, search, labels) or step(search, images, labels)
+
+    steps = {
+        "weight_step": watch("weights", gdas.weight_step),
+        "architecture_step": watch("alphas", gdas.architecture_step),
+    }
+    return SimpleNamespace(temperature=gdas.temperature, paths=gdas.paths, derive=gdas.derive, **steps)
+
+
+def test_each_step_is_given_images_of_its_own_part(digits, tmp_path, monkeypatch):
+    """The labels say which part an image is of."""
+    config, names = gdas.Config.make({**TINY, "epochs": 1}), ("weights", "alphas", "selection")
+    parts, labels = split(digits.labels, config.split, config.seed), digits.labels.clone()
+    for place, name in enumerate(names):
+        labels[parts[name]] = place
+    data = replace(digits.without_test(), classes=names, labels=labels)
+    monkeypatch.setattr(loop, "split", lambda *_: parts)
+    read = {"weights": set(), "alphas": set()}
+    method = watched(lambda part, search, labels: read[part].update(labels.tolist()))
+    loop.run_search(method, "gdas", config, data, "smoke", tmp_path)
+    assert read == {"weights": {0}, "alphas": {1}}
+
+
+def test_every_step_of_an_epoch_has_the_epochs_temperature_and_rate(digits, tmp_path):
+    config, used = gdas.Config.make(TINY), []
+
+    def note(part, search, labels):
+        used.append((search.epoch, search.tau, search.weight_optimizer.param_groups[0]["lr"]))
+
+    loop.run_search(watched(note), "gdas", config, digits, "smoke", tmp_path)
+    second = (config.weight_lr + config.weight_lr_end) / 2
+    assert sorted(set(used)) == [pytest.approx((0, 10.0, config.weight_lr)), pytest.approx((1, 5.05, second))]
 
 
 def test_a_search_never_touches_the_test_part(digits, tmp_path, monkeypatch):

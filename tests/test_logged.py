@@ -66,6 +66,20 @@ def test_doubly_robust_is_unbiased_and_varies_less():
     assert moments(doubly_robust) == pytest.approx((0.72, 0.270533, 0.270533), abs=5e-7)
 
 
+@pytest.mark.parametrize("estimator", [logged.ips, lambda *log: logged.doubly_robust(*log, MODEL)],
+                         ids=["ips", "doubly_robust"])  # fmt: skip
+def test_no_weight_is_cut_however_large(estimator):
+    """The last arm is logged once in 250 rounds and nearly always taken by the target: its weight is 240."""
+    target = np.array([0.02, 0.02, 0.96])
+    mean, _, _ = moments(lambda *log: estimator(*log, target), mu=[0.5, 0.496, 0.004])
+    assert mean == pytest.approx(target @ MEANS, abs=1e-12)
+
+
+def test_snips_weighs_as_it_is_told_however_large():
+    found = logged.snips([0, 2], [1.0, 0.0], [0.5, 0.004], [0.04, 0, 0.96])
+    assert found.value == pytest.approx(0.08 / (0.08 + 240))
+
+
 def test_clipping_costs_a_bias():
     mean, variance, _ = moments(lambda *log: logged.clipped_ips(*log, PI, clip=2))
     assert mean == pytest.approx(0.54, abs=1e-12) and variance < 1.2056

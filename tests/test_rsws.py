@@ -113,6 +113,7 @@ def test_many_are_ranked_on_a_few_images_and_the_best_of_them_on_all(digits, mon
     assert len(few) == 50 == len(few.unique()) and set(few.tolist()) <= set(selection.tolist())
     assert len(all_images) == len(selection) and set(all_images.tolist()) == set(selection.tolist())
     assert len(first) == 40 and len({str(rsws.genotype_of(one, search.config)) for one, _ in first}) > 30
+    assert not any(torch.equal(one["normal"], one["reduce"]) for one, _ in first)
     chosen = sorted(first, key=lambda pair: -pair[1])[:5]
     assert [str(one) for one, _ in second] == [str(one) for one, _ in chosen]
     best, runner_up = sorted(second, key=lambda pair: -pair[1])[:2]

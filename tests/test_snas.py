@@ -182,6 +182,19 @@ def test_the_architectures_gradient_is_clipped_to_its_own_norm(digits):
     assert float(norm(weights)) == pytest.approx(2e-3, rel=1e-3)
 
 
+def test_weights_and_alphas_move_by_what_clipping_leaves(digits):
+    """With plain descent of rate 1 a first step is as long as the norm that is allowed."""
+    search = begin("snas", digits, alpha_clip=1e-3, clip=2e-3)
+    parts = {"alpha_optimizer": search.architecture, "weight_optimizer": list(search.net.parameters())}
+    before = {name: [one.detach().clone() for one in part] for name, part in parts.items()}
+    for name, part in parts.items():
+        setattr(search, name, torch.optim.SGD(part, 1.0))
+    snas.weight_step(search, *search.batches["weights"])
+    for name, limit in (("alpha_optimizer", 1e-3), ("weight_optimizer", 2e-3)):
+        went = [(one.detach() - old).double() for one, old in zip(parts[name], before[name])]
+        assert float(torch.nn.utils.get_total_norm(went)) == pytest.approx(limit, rel=1e-3)
+
+
 def test_there_is_no_held_out_part_for_the_architecture(digits):
     """Weights and alphas learn from the images of both training parts, never from those that are kept to select."""
     search = begin("snas", digits)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import nasbook as nb
+from nasbook.datasets.augment import normalize
 from nasbook.recording import RunWriter
 from nasbook.spaces.sampling import random_genotype
 from nasbook.statistics import summarize
@@ -110,6 +111,30 @@ def test_auxiliary_loss_reaches_the_head_with_its_weight(digits):
         standalone.train_step(training, config.model_copy(update={"auxiliary_weight": weight, "clip": 1e9}), data, 0)
         seen[weight] = wide.auxiliary_head.classifier.weight.grad.abs().sum().item()
     assert seen[0.4] > 0 and seen[0.0] == 0
+
+
+def test_a_step_goes_along_the_clipped_gradient_of_both_losses(monkeypatch):
+    """By hand, with plain descent of rate 1: cross-entropy plus .4 of the auxiliary head, cut to norm .01."""
+    data = nb.datasets.load("cifar10-sample")
+    config = standalone.TrainConfig.make({**TINY, "auxiliary_weight": 0.4, "clip": 0.01, "drop_path": 0.0})
+    monkeypatch.setattr(standalone, "augment", lambda images, mean, std, *_, **__: normalize(images, mean, std))
+    wide = nb.genotypes["GDAS_F1"].network(4, 3, 10, auxiliary=True)
+    before = [p.detach().clone() for p in wide.parameters()]
+    every = torch.arange(8)
+    loss, second = (
+        nn.functional.cross_entropy(logits, data.labels[every])
+        for logits in wide.forward_auxiliary(normalize(data.images[every], data.mean, data.std))
+    )
+    right = torch.autograd.grad(loss + 0.4 * second, list(wide.parameters()))
+    norm = torch.nn.utils.get_total_norm(right)
+    training = standalone.Training(
+        wide, torch.optim.SGD(wide.parameters(), 1.0), standalone.Sampler(every, 8, stream(0, "order")), stream(0, "x")
+    )
+    told, _ = standalone.train_step(training, config, data, 0)
+    torch.testing.assert_close(told, loss.detach())
+    assert norm > 0.01
+    for p, old, gradient in zip(wide.parameters(), before, right):
+        torch.testing.assert_close(old - p.detach(), 0.01 * gradient / norm, rtol=1e-3, atol=1e-6)
 
 
 def test_drop_path_rises_linearly_over_the_epochs(digits, tmp_path, monkeypatch):

@@ -132,6 +132,27 @@ def test_a_small_finite_difference_equals_the_exact_gradient(small):
     assert float((exact - first).abs().max()) > 1e-3
 
 
+def test_the_width_of_the_difference_comes_from_one_norm_over_all_weights():
+    """Where L_train is alpha sum w^3 and L_valid is c . w, the difference is off by -xi (radius / |c|)^2 sum c^3."""
+    weights = [torch.tensor([0.5, -1.0], **DOUBLE), torch.tensor([[2.0]], **DOUBLE)]
+    ways = [torch.tensor([1.0, 2.0], **DOUBLE), torch.tensor([[2.0]], **DOUBLE)]  # |c| = 3, the sum of cubes is 17
+
+    def train(weights, alphas):
+        return alphas[0] * sum(w.pow(3).sum() for w in weights)
+
+    def valid(weights, alphas):
+        return sum((c * w).sum() for c, w in zip(ways, weights))
+
+    found = {}
+    for method in ("exact", "finite-difference"):
+        (one,) = architecture_gradient(
+            train, valid, weights, [torch.tensor(1.0, **DOUBLE)], xi=0.1, method=method, radius=0.6
+        )
+        found[method] = float(one)
+    assert found["exact"] == pytest.approx(-0.1 * 3 * (0.25 * 1 + 1 * 2 + 4 * 2))
+    assert found["finite-difference"] - found["exact"] == pytest.approx(-0.1 * (0.6 / 3) ** 2 * 17)
+
+
 def test_nothing_passed_in_changes(small):
     before = [one.clone() for one in (*small.weights, *small.alphas, *small.net.state_dict().values())]
     for method in ("exact", "finite-difference", "first-order"):

@@ -29,6 +29,8 @@ class Config(SearchConfig):
 
     ``unrolling``: "finite-difference" is the published second order, with ``radius`` / |gradient| as the width of
     its difference; "exact" differentiates through the virtual step; "first-order" takes the weights as they are.
+    In a net with ReLU and max-pooling that difference is not the exact term, and a smaller radius makes it worse
+    before it makes it better (chapter 11 measures both): for the gradient itself take "exact", which needs more memory.
     """
 
     order: tuple[Splits, ...] = Field(("alphas", "weights"), strict=False)
@@ -41,7 +43,8 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "lesson": {**LESSON, "unrolling": "first-order"},
     "paper": {},
 }
-"""What changes in the settings above, in which ``split`` keeps a part for selection."""
+"""What changes in the settings above, in which ``split`` keeps a part for selection. "paper" takes the published
+finite difference at its published radius, which is not the gradient of the unrolled loss: ``unrolling="exact"`` is."""
 
 
 def temperature(config: Config, epoch: int) -> None:
