@@ -34,7 +34,7 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.part:<9} {'fine' if self.fine else 'mend'}: {self.text}"
+        return f"{self.part:<8} {'fine' if self.fine else 'mend'}: {self.text}"
 
 
 def python() -> str:
@@ -142,7 +142,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Python": python,
     "torch": torch,
     "device": device,
-    "processor": processor,
+    "CPU": processor,
     "drawing": drawing,
     "data": data,
     "kernel": kernel,

@@ -170,7 +170,7 @@ class Training(Evaluator):
         begun = time.monotonic()
         config = self.config.model_copy(update={"seed": seed})
         try:
-            net = build_child(self.build, architecture, seed, self.data)
+            net = build_child(self.build, architecture, seed, self.data, config.channels_last)
             score = train_child(net, self.data, self.parts, config, self.best_of_last)
         except ChildFailed as failed:
             raise ChildFailed(str(failed), time.monotonic() - begun) from failed

@@ -74,7 +74,7 @@ def numbers(shape, generator):
 
 
 def only_scaled(x, mean, variance, weight=None, *_, **__):
-    """BatchNorm without its normalisation, behind which a weight's gradient may be a difference that is all rounding."""
+    """BatchNorm without its normalisation, behind which a weight's gradient may be all rounding."""
     return x if weight is None else x * weight[:, None, None]  # (B, C, H, W) * (C, 1, 1)
 
 

@@ -5,8 +5,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
+from torch.nn import functional
 
-from nasbook import doctor
+from nasbook import doctor, machine
 from nasbook.cli import main
 from nasbook.errors import NasbookError
 
@@ -17,9 +19,27 @@ def test_a_bare_machine_is_fine(monkeypatch, capsys):
     monkeypatch.setenv("NASBOOK_DATA", "/nonexistent")
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["Python", "torch", "device", "drawing", "data", "kernel"]
+    assert [line.split()[0] for line in lines] == ["Python", "torch", "device", "CPU", "drawing", "data", "kernel"]
     assert all(line.split()[1] == "fine:" for line in lines)
-    assert "CPU" in lines[2] and "pygraphviz" in lines[3] and "nasbook data get cifar10" in lines[4]
+    assert "CPU" in lines[2] and "pygraphviz" in lines[4] and "nasbook data get cifar10" in lines[5]
+    assert torch.backends.cpu.get_cpu_capability() in lines[3] and "safe" in lines[3]
+
+
+def test_the_cpus_level_is_named_with_the_limit_of_onednn(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert doctor.processor().startswith(f"{torch.backends.cpu.get_cpu_capability()}, oneDNN up to AVX2; safe")
+    assert "oneDNN up to AVX2" in machine.device_name(torch.device("cpu"))
+
+
+def test_wrong_gradients_of_convolutions_are_a_fault(monkeypatch):
+    right = functional.conv2d
+
+    def wrong(x, weight, *rest):
+        return right(x, weight * 1.001 if weight.dtype == torch.float32 else weight, *rest)
+
+    monkeypatch.setattr(functional, "conv2d", wrong)
+    with pytest.raises(doctor.Fault, match="gradients of convolutions are off by"):
+        doctor.processor()
 
 
 def test_no_network_is_no_fault(monkeypatch, capsys, tmp_path):

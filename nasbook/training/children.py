@@ -20,6 +20,7 @@ from nasbook.evaluators import ChildFailed
 from nasbook.training.numerics import (
     arrange,
     batch_norms,
+    check_convolutions,
     cosine,
     frozen_statistics,
     memory_format,
@@ -31,12 +32,17 @@ from nasbook.training.standalone import TrainConfig, Training, accuracy, check_n
 
 
 def build_child(
-    build: Callable[[Hashable, int], nn.Module], architecture: Hashable, seed: int, data: ImageData
+    build: Callable[[Hashable, int], nn.Module],
+    architecture: Hashable,
+    seed: int,
+    data: ImageData,
+    channels_last: bool | None,
 ) -> nn.Module:
     """The network of ``architecture``, on the data's device. Raises ChildFailed if it cannot take the images."""
     try:
-        net = build(architecture, seed).to(data.device, memory_format=memory_format(data.device, None))
+        net = build(architecture, seed).to(data.device, memory_format=memory_format(data.device, channels_last))
         check_network(net, data)
+        check_convolutions(net, data.device, channels_last)
     except (NasbookError, RuntimeError) as error:
         raise ChildFailed(f"no network can be built: {error}") from error
     return net

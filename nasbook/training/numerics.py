@@ -11,6 +11,10 @@ import torch
 from torch import nn
 
 from nasbook.errors import NasbookError
+from nasbook.spaces.operations import StridedPointwise
+
+SAFE_CHANNELS = 8
+"""Input channels a group from which oneDNN's strided 1x1 convolutions were found right, with each set of registers."""
 
 
 def stream(seed: int, name: str) -> torch.Generator:
@@ -37,6 +41,23 @@ def memory_format(device: torch.device, channels_last: bool | None) -> torch.mem
     convolutions in that layout are not measured yet."""
     chosen = device.type != "cuda" if channels_last is None else channels_last
     return torch.channels_last if chosen else torch.contiguous_format
+
+
+def check_convolutions(net: nn.Module, device: torch.device, channels_last: bool | None) -> None:
+    """Raise NasbookError if ``net`` has a convolution that corrupts memory on many CPUs (uxlfoundation/oneDNN issue
+    6035): a strided 1x1 one of fewer than 8 input channels a group, channels last."""
+    if device.type != "cpu" or memory_format(device, channels_last) != torch.channels_last:
+        return
+    for name, layer in net.named_modules():
+        pointwise = (
+            isinstance(layer, nn.Conv2d) and not isinstance(layer, StridedPointwise) and layer.kernel_size == (1, 1)
+        )
+        if pointwise and layer.stride != (1, 1) and layer.in_channels // layer.groups < SAFE_CHANNELS:
+            raise NasbookError(
+                f"the layer {name!r} is a 1x1 convolution of stride {layer.stride[0]} on {layer.in_channels} channels, "
+                "which PyTorch computes wrongly on many CPUs if channels lie last: make it with "
+                "nasbook.spaces.operations.convolution, or set channels_last=False"
+            )
 
 
 def arrange(images: torch.Tensor, channels_last: bool | None) -> torch.Tensor:

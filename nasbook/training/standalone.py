@@ -35,6 +35,7 @@ from nasbook.spaces.operations import drop_path_masks
 from nasbook.training.numerics import (
     arrange,
     autocast,
+    check_convolutions,
     check_finite,
     cosine,
     memory_format,
@@ -114,6 +115,7 @@ def train(
     check_data(data)
     config = TrainConfig.make(profile_values(PROFILES, profile, seed) | overrides)
     check_network(net, data)
+    check_convolutions(net, data.device, config.channels_last)
     if not data.has_test:
         data.test()  # raises, before hours of training
     start = _digest(net)
