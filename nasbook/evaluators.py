@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nasbook.base import checks
 from nasbook.config import profile_values
-from nasbook.decisions import checks
 from nasbook.errors import NasbookError, one_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 from nasbook.evaluators import ChildFailed, Evaluator, check_evaluator
 from nasbook.journal import Evaluation, Journal, as_table

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nasbook.decisions import alpha_vectors, checks
+from nasbook.base import checks
+from nasbook.decisions import alpha_vectors
 from nasbook.decisions.alpha_vectors import ValueFunction
 from nasbook.decisions.mdps import MDP
 from nasbook.errors import NasbookError, one_of

@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.decisions.mdps import MDP
 from nasbook.errors import NasbookError, one_of
 
