@@ -14,7 +14,7 @@ import pandas as pd
 from nasbook.base import checks
 from nasbook.errors import NasbookError
 from nasbook.evaluators import ChildFailed, Evaluator, check_evaluator
-from nasbook.journal import Evaluation, Journal, as_table
+from nasbook.runs.journal import Evaluation, Journal, as_table
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """The seam through which all evaluations of one call go: ``mapper(function, jobs)`` gives the results in the order of
@@ -34,7 +34,7 @@ class Ledger:
     """The evaluations of one search, in order, within a budget, each with a seed of its own.
 
     ``evaluations`` and ``seconds`` are the budget (None: no limit); an evaluation that begins before the seconds are
-    spent still counts. ``journal``: an entered :class:`nasbook.journal.Journal`, whose evaluations are taken from
+    spent still counts. ``journal``: an entered :class:`nasbook.runs.journal.Journal`, whose evaluations are taken from
     there before new ones are made. ``report`` is called after each. ``.rows`` are the evaluations so far,
     ``.architectures`` what was evaluated, ``.seconds`` their sum. An architecture asked for again is evaluated again.
     """

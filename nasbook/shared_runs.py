@@ -11,7 +11,7 @@ import pandas as pd
 
 from nasbook.errors import NasbookError
 from nasbook.files import read_json
-from nasbook.runs import Run
+from nasbook.runs.run import Run
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
@@ -50,7 +50,7 @@ class SharedRun(Run):
         Raises NasbookError for other data than it searched on, and before the first checkpoint.
         """
         from nasbook.datasets.splits import split
-        from nasbook.recording import read_checkpoint
+        from nasbook.runs.writer import read_checkpoint
         from nasbook.training.sharing import begin
 
         wanted = {name: self.config[name] for name in data.description()}

@@ -26,11 +26,13 @@ from nasbook.config import Config, profile_values
 from nasbook.errors import NasbookError, one_of
 from nasbook.evaluators import Evaluator
 from nasbook.files import folder_path, read_json, run_folder, write_atomically
-from nasbook.journal import Evaluation, Journal, as_table, read
 from nasbook.ledger import BudgetSpent, Ledger, Mapper, one_by_one
 from nasbook.progress import reporter
-from nasbook.recording import Record, RunWriter
-from nasbook.runs import Run, update_manifest
+from nasbook.runs.folder import update_manifest
+from nasbook.runs.journal import Evaluation, Journal, as_table, read
+from nasbook.runs.record import Record
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 from nasbook.spaces.tokens import TokenSpace, check_space
 
 if TYPE_CHECKING:

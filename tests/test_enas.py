@@ -14,8 +14,8 @@ import torch
 import nasbook as nb
 from nasbook.datasets.splits import split
 from nasbook.errors import NasbookError
-from nasbook.recording import RunWriter
-from nasbook.runs import Run
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas import PROFILES, Config, dropout
 from nasbook.shared_runs import rankings
 from nasbook.training import sharing

@@ -12,7 +12,7 @@ from tables import TinyTable
 
 from nasbook import trials
 from nasbook.evaluators import Lookup
-from nasbook.runs import Run
+from nasbook.runs.run import Run
 
 SCRIPT = """
 import sys, time

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import nasbook as nb
-from nasbook.recording import RunWriter
+from nasbook.runs.writer import RunWriter
 from nasbook.spaces.sampling import random_genotype
 from nasbook.statistics import summarize
 from nasbook.training import standalone

@@ -12,7 +12,7 @@ from tables import TinyTable
 
 from nasbook import trials
 from nasbook.evaluators import Function, Lookup
-from nasbook.runs import Run
+from nasbook.runs.run import Run
 from nasbook.spaces.tokens import Product
 
 SCRIPT = """

@@ -12,7 +12,7 @@ from nasbook.files import folder_path, run_folder
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
-    from nasbook.runs import Run
+    from nasbook.runs.run import Run
 
 METHODS = {
     name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws")

@@ -16,8 +16,8 @@ from torch import Tensor
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import split
 from nasbook.errors import NasbookError, one_of
-from nasbook.recording import read_checkpoint
-from nasbook.runs import Run
+from nasbook.runs.run import Run
+from nasbook.runs.writer import read_checkpoint
 from nasbook.searchers import METHODS
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node, cell_edges

@@ -24,8 +24,8 @@ from nasbook.datasets.augment import augment, normalize
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
 from nasbook.progress import reporter
-from nasbook.recording import RunWriter
-from nasbook.runs import Run
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas import Config, dropout
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import (

@@ -8,7 +8,6 @@ atomically.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from functools import cached_property
 from pathlib import Path
@@ -18,30 +17,9 @@ import numpy as np
 import pandas as pd
 
 from nasbook.errors import NasbookError
-from nasbook.files import folder_path, read_json, write_atomically
+from nasbook.files import folder_path, read_json
+from nasbook.runs.folder import known_format
 from nasbook.spaces.genotypes import Genotype
-
-FORMAT = 1
-"""Version of the run folder; a folder of a newer one is refused, never guessed at."""
-
-
-def update_manifest(folder: Path, **sections: Any) -> None:
-    """Merge ``sections`` into the folder's ``manifest.json``; other top-level entries stay."""
-    path = Path(folder) / "manifest.json"
-    known = read_json(path) if path.exists() else {}
-    write_atomically(path, json.dumps(known | sections, indent=1, sort_keys=True) + "\n")
-
-
-def known_format(values: dict, path: Path) -> dict:
-    """``values`` if this nasbook can read their format."""
-    found = values.get("format")
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise NasbookError(f"{path} names no format; it was not written by nasbook, or is damaged")
-    if found > FORMAT:
-        raise NasbookError(
-            f"{path} has format {found} and this nasbook reads up to {FORMAT}: update nasbook, or choose another folder"
-        )
-    return values
 
 
 class Run:
