@@ -18,7 +18,7 @@ SCRIPT = """
 import sys, time
 import numpy as np
 import nasbook as nb
-from nasbook.evaluators import ChildFailed, Evaluator, Outcome
+from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
 from nasbook.spaces.skip_layers import SkipLayers
 
 class Slow(Evaluator):

@@ -148,7 +148,7 @@ def test_the_budget_in_seconds_ends_a_search():
 
 
 def test_failures_are_counted_and_a_search_of_failures_only_still_ends(tmp_path, capsys, monkeypatch):
-    from nasbook.evaluators import ChildFailed
+    from nasbook.trials.interface import ChildFailed
 
     def fail(architecture):
         raise ChildFailed("no network can be built")

@@ -19,7 +19,7 @@ SCRIPT = """
 import sys, time
 import numpy as np
 import nasbook as nb
-from nasbook.evaluators import ChildFailed, Evaluator, Outcome
+from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
 from nasbook.spaces.pnas_cells import PnasCells
 from nasbook.spaces.tokens import Product
 

@@ -35,7 +35,7 @@ class Run:
         if not (folder_path(folder) / "config.json").exists():
             raise NasbookError(f"no run in {folder}: it has no config.json")
         if (Path(folder) / "evaluations.csv").exists():
-            from nasbook.trials import TrialRun
+            from nasbook.trials.running import TrialRun
 
             return TrialRun(folder)
         run = cls(folder)

@@ -24,7 +24,6 @@ from pydantic import Field
 from nasbook import machine, searchers
 from nasbook.config import Config, profile_values
 from nasbook.errors import NasbookError, one_of
-from nasbook.evaluators import Evaluator
 from nasbook.files import folder_path, read_json, run_folder, write_atomically
 from nasbook.ledger import BudgetSpent, Ledger, Mapper, one_by_one
 from nasbook.progress import reporter
@@ -34,6 +33,7 @@ from nasbook.runs.record import Record
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.tokens import TokenSpace, check_space
+from nasbook.trials.interface import Evaluator
 
 if TYPE_CHECKING:
     from nasbook.drawing.picture import Picture
