@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
     from nasbook.drawing.picture import Picture
     from nasbook.evaluators import SharedWeights
-    from nasbook.training.sharing import SharedSearch
+    from nasbook.searchers.enas.loop import SharedSearch
 
 
 class SharedRun(Run):
@@ -40,7 +40,7 @@ class SharedRun(Run):
     @cached_property
     def found(self) -> Hashable:
         """The architecture that the search settled on."""
-        from nasbook.searchers.enas import space_of
+        from nasbook.searchers.enas.method import space_of
 
         return space_of(self._settings).decode([int(word) for word in self.candidates["tokens"][0].split()])
 
@@ -51,7 +51,7 @@ class SharedRun(Run):
         """
         from nasbook.datasets.splits import split
         from nasbook.runs.writer import read_checkpoint
-        from nasbook.training.sharing import begin
+        from nasbook.searchers.enas.loop import begin
 
         wanted = {name: self.config[name] for name in data.description()}
         if wanted != data.description():
@@ -74,7 +74,7 @@ class SharedRun(Run):
 
     @property
     def _settings(self):
-        from nasbook.searchers.enas import Config
+        from nasbook.searchers.enas.method import Config
 
         known = {name: value for name, value in self.config.items() if name in Config.model_fields}
         return Config.make(known)

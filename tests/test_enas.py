@@ -17,8 +17,8 @@ from nasbook.errors import NasbookError
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas import PROFILES, Config, dropout
+from nasbook.searchers.enas import loop as sharing
 from nasbook.shared_runs import rankings
-from nasbook.training import sharing
 
 SMALL = {"epochs": 2, "batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}
 SPACES = {

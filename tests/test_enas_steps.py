@@ -9,7 +9,7 @@ from nasbook.controllers import CellController, LayerController
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
 from nasbook.searchers.enas import PROFILES, Config
-from nasbook.training import sharing
+from nasbook.searchers.enas import loop as sharing
 
 SMALL = {"batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}
 EDGES = {"space": "edges", "layers": 1}
