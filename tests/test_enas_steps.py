@@ -178,5 +178,5 @@ def test_settings_of_the_controller_reach_it(digits):
 def test_a_search_of_edges_draws_itself_and_has_no_genotype(digits, tmp_path):
     run = nb.search("enas", data=digits, out=tmp_path, **SMALL | EDGES | {"epochs": 1})
     assert run.save_figures() == [tmp_path / "figures" / "search.svg"] and run.save_figures()[0].exists()
-    with pytest.raises(nb.NasbookError, match=r"the space 'edges' has no genotype: see \.architecture"):
+    with pytest.raises(nb.NasbookError, match=r"the space 'edges' has no genotype: see \.best"):
         print(run.genotype)

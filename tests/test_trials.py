@@ -28,7 +28,7 @@ def test_what_a_search_leaves_behind(done):
     assert {path.name for path in done.folder.iterdir()} - {".lock"} == {
         "config.json", "evaluations.csv", "trace.csv", "best.json", "manifest.json"
     }  # fmt: skip
-    assert done.finished and isinstance(Run.load(done.folder), trials.TrialRun)
+    assert done.finished and type(Run.load(done.folder)) is Run
     assert done.config["method"] == "evolution" and done.config["choices"] == [4, 4, 4]
     assert "alternatives" in done.config["space"] and done.config["evaluator"]["table"] == "tiny table"
     evaluations, trace = done.evaluations, done.trace

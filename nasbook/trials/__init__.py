@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "interface": ["ChildFailed", "Evaluator", "Outcome"],
-        "running": ["Method", "Trial", "TrialConfig", "TrialRun", "play", "repeat", "run"],
+        "running": ["Method", "Trial", "TrialConfig", "play", "repeat", "run"],
     },
 )
