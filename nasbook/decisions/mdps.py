@@ -18,7 +18,7 @@ from nasbook.base.shown import Picture, Shown
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
-    from nasbook.decisions.worlds import MDPEnv
+    from nasbook.decisions.environments import MDPEnv
 
 TIE = 1e-12
 """Actions within this share of the value of a state's best action are equal to it: the lowest index wins."""
@@ -147,8 +147,8 @@ class MDP(Shown):
         return self._iterate(checks.whole(sweeps, "sweeps"), tol)
 
     def to_gymnasium(self, horizon: int | None = None, start=None) -> MDPEnv:
-        """The model as a Gymnasium environment: see ``worlds.MDPEnv`` for ``horizon`` and ``start``."""
-        from nasbook.decisions.worlds import MDPEnv
+        """The model as a Gymnasium environment: see ``environments.MDPEnv`` for ``horizon`` and ``start``."""
+        from nasbook.decisions.environments import MDPEnv
 
         return MDPEnv(self, horizon, start)
 
