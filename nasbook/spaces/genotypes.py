@@ -142,7 +142,9 @@ class Genotype(Shown):
         """
         from nasbook.spaces.networks import CellNetwork
 
-        return CellNetwork(self, channels, cells, classes, auxiliary=auxiliary, stem=stem, seed=seed)
+        net = CellNetwork(self.kinds, channels, cells, classes, auxiliary=auxiliary, stem=stem, seed=seed)
+        net.description = {"genotype": str(self), **net.description}
+        return net
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         return self._drawn("genotype", self.kinds)
