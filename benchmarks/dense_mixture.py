@@ -17,7 +17,7 @@ from statistics import median
 import torch
 from torch.nn import functional as F
 
-from nasbook.spaces.cells import SearchCell
+from nasbook.spaces.grouped import GroupedCell
 from nasbook.spaces.networks import CellSupernet
 
 LAYOUTS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -55,7 +55,7 @@ def measure(args: argparse.Namespace, layout: torch.memory_format) -> dict[bool,
     images = torch.randn(args.batch, 3, args.size, args.size, device=args.device).contiguous(memory_format=layout)
     labels = torch.arange(args.batch, device=args.device) % 10
     alphas = {kind: torch.zeros_like(path).requires_grad_() for kind, path in net.uniform_paths().items()}
-    searched = [cell for cell in net.cells if isinstance(cell, SearchCell)]
+    searched = [cell for cell in net.cells if isinstance(cell, GroupedCell)]
 
     def step(grouped: bool) -> tuple[float, float]:
         for cell in searched:

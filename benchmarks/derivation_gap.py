@@ -26,9 +26,9 @@ from nasbook.datasets.images import ImageData
 from nasbook.files import repository, write_atomically
 from nasbook.searchers.data import Config
 from nasbook.searchers.derivation import probable_code_rule
+from nasbook.searchers.restored import mean_sampled_accuracy, shared_accuracy, trained_search
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.sampling import random_genotype
-from nasbook.training.derived import mean_sampled_accuracy, shared_accuracy, trained_search
 
 SEARCH = {"epochs": 36, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 1, "padding": 1, "threads": 1}
 SEARCH |= {"split": (0.4, 0.4, 0.2), "weight_lr": 0.05, "alpha_lr": 0.01}

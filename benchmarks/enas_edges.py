@@ -21,7 +21,7 @@ import pandas as pd
 import nasbook as nb
 from nasbook import machine
 from nasbook.files import repository, write_atomically
-from nasbook.shared_runs import rankings
+from nasbook.searchers.restored import rankings
 from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
 from nasbook.spaces.isomorphism import classes
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from nasbook import trials
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError, one_of
 from nasbook.evaluators import DRAWN, Lookup
 from nasbook.measures import EXACT, Paired, holm, paired, regret

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasbook.base import checks
 from nasbook.config import profile_values
-from nasbook.decisions import checks
 from nasbook.errors import NasbookError, one_of
+from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,45 +27,6 @@ if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
 
 DRAWN = "drawn"
-
-
-class ChildFailed(NasbookError):
-    """An architecture that cannot be evaluated, through its own fault: it earns 0 and is logged with this reason.
-
-    ``seconds``: what the attempt took.
-    """
-
-    def __init__(self, reason: str, seconds: float = 0.0) -> None:
-        super().__init__(reason)
-        self.seconds = seconds
-
-
-class Outcome(NamedTuple):
-    """The score, which a search maximises and which is not negative, and the seconds that it took."""
-
-    score: float
-    seconds: float
-
-
-class Evaluator(ABC):
-    """Judges architectures. A kind of evaluator has ``judge`` and ``description``."""
-
-    @abstractmethod
-    def judge(self, architecture: Hashable, seed: int) -> Outcome:
-        """One architecture's score and seconds; whatever is random comes from ``seed``, 0 to 2**63 - 1.
-
-        Raises ChildFailed if it is the architecture's fault that there is no score, another error if it is not.
-        """
-
-    @abstractmethod
-    def description(self) -> dict[str, Any]:
-        """What decides the scores, as JSON values: it enters a run's config, where it tells two runs apart."""
-
-    def evaluate(self, architectures: Sequence[Hashable], seed: int = 0) -> np.ndarray:
-        """The scores of ``architectures``, (n,) float64, a failed one's 0; without a budget or a journal."""
-        from nasbook.ledger import Ledger
-
-        return Ledger(self, seed=seed).evaluate(architectures)
 
 
 class Function(Evaluator):
@@ -214,15 +175,6 @@ class SharedWeights(Evaluator):
         """The net's name, the data and how many of them judge."""
         counted = {"images": len(self.positions), "batch_size": self.batch_size}
         return {"kind": "shared weights", "name": self.name, **self.data.description(), **counted}
-
-
-def check_evaluator(evaluator: Evaluator) -> Evaluator:
-    """``evaluator`` if it is one. Raises NasbookError otherwise."""
-    if not isinstance(evaluator, Evaluator):
-        raise NasbookError(
-            f"evaluator is a {type(evaluator).__name__}; it must be one of nasbook.evaluators, such as Function(f)"
-        )
-    return evaluator
 
 
 def function_name(function: Callable) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError, one_of
 
 EXACT = 30

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError, one_of
 from nasbook.training.numerics import repeatable
 

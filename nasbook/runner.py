@@ -193,7 +193,7 @@ def run(request: Request) -> None:
 
 def _run_alone(request: Request) -> None:
     from nasbook.machine import commit, device, device_name, versions
-    from nasbook.runs import update_manifest
+    from nasbook.runs.folder import update_manifest
 
     record = {
         "name": request.name,

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nasbook.spaces.cells import FixedReductionCell, SearchCell
+from nasbook.spaces.cells import FixedReductionCell
+from nasbook.spaces.grouped import GroupedCell
 from nasbook.spaces.operations import FactorizedReduce, convolution, depthwise_separable, factorized_7x7
 
 SMOOTH = ("none", "avg_pool_3x3", "skip_connect", "dil_conv_3x3", "dil_conv_5x5")  # no kink behind their first ReLU
@@ -49,7 +50,7 @@ def cells():
     yield lambda: FixedReductionCell(8, affine=False), 8, ()
     weights, every = torch.full((2, len(SMOOTH)), 0.2), [list(range(len(SMOOTH)))] * 2
     for channels, stride, grouped in product((2, 4, 6, 8), (1, 2), (True, False)):
-        make = partial(SearchCell, channels, stride, SMOOTH, 1, grouped=grouped)
+        make = partial(GroupedCell, channels, stride, SMOOTH, 1, grouped=grouped)
         yield make, channels, (weights, every)
 
 

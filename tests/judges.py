@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nasbook.evaluators import ChildFailed, Evaluator, Outcome
+from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
 
 
 class Noisy(Evaluator):

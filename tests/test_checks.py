@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 
 NAN, INF = float("nan"), float("inf")

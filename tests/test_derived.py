@@ -9,10 +9,10 @@ from tiny import TINY
 
 import nasbook as nb
 from nasbook.drawing import against_picture
+from nasbook.searchers import restored
+from nasbook.searchers.restored import mean_sampled_accuracy, path_of, shared_accuracy, trained_search
 from nasbook.searchers.rsws import genotype_of
 from nasbook.spaces.names import DARTS_OPERATIONS
-from nasbook.training import derived
-from nasbook.training.derived import mean_sampled_accuracy, path_of, shared_accuracy, trained_search
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_the_accuracy_is_counted_by_hand(run, digits, monkeypatch):
 
 def test_both_accuracies_are_those_of_the_selection_images(run, digits, monkeypatch):
     search, asked = trained_search(run, digits), []
-    monkeypatch.setattr(derived, "accuracy", lambda search, paths, positions: asked.append(positions) or len(asked))
+    monkeypatch.setattr(restored, "accuracy", lambda search, paths, positions: asked.append(positions) or len(asked))
     assert shared_accuracy(search, run.genotype) == 1
     assert mean_sampled_accuracy(search, "data", draws=3) == (2 + 3 + 4) / 3
     assert len(asked) == 4 and all(torch.equal(one, search.parts["selection"]) for one in asked)

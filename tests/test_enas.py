@@ -14,11 +14,11 @@ import torch
 import nasbook as nb
 from nasbook.datasets.splits import split
 from nasbook.errors import NasbookError
-from nasbook.recording import RunWriter
-from nasbook.runs import Run
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas import PROFILES, Config, dropout
-from nasbook.shared_runs import rankings
-from nasbook.training import sharing
+from nasbook.searchers.enas import loop as sharing
+from nasbook.searchers.restored import architecture, evaluator, rankings, trained_search
 
 SMALL = {"epochs": 2, "batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}
 SPACES = {
@@ -179,7 +179,7 @@ def test_dropout_keeps_the_mean():
 
 def assert_same(one, other):
     assert one.trace.equals(other.trace) and one.candidates.equals(other.candidates)
-    assert one.architecture == other.architecture
+    assert one.best == other.best
     left, right = (torch.load(run.folder / "checkpoint.pt", weights_only=True) for run in (one, other))
     assert all(torch.equal(left["net"][name], right["net"][name]) for name in left["net"])
     assert torch.equal(left["controller"], right["controller"]) and left["baseline"] == right["baseline"]
@@ -259,28 +259,28 @@ def test_a_search_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path):
 
 def test_a_run_shows_itself_and_judges_other_architectures(digits, tmp_path):
     run = nb.search("enas", data=digits, out=tmp_path, **settings("edges"))
-    assert run.finished and run.found == run.architecture and len(run.candidates) == 3
+    assert run.finished and architecture(run) == run.best and len(run.candidates) == 3
     shown = run._repr_mimebundle_()
     assert "candidates reach" in (shown[0] if isinstance(shown, tuple) else shown)["text/plain"]
-    judge = run.evaluator(digits)
-    scores = judge.evaluate(list(run.state(digits).space)[:3])
+    judge = evaluator(run, digits)
+    scores = judge.evaluate(list(trained_search(run, digits).space)[:3])
     assert scores.shape == (3,) and (scores >= 0).all() and (scores <= 1).all()
-    names = list(map(str, list(run.state(digits).space)[:3]))
+    names = list(map(str, list(trained_search(run, digits).space)[:3]))
     blank = nb.search("enas", data=digits, out=tmp_path / "blank", **settings("edges") | {"controller_steps": 0})
     table = rankings([run, blank], digits, names)
     assert table[names].to_numpy()[0].tolist() == scores.tolist()
-    assert table["architecture"].tolist() == [run.architecture, blank.architecture]
+    assert table["architecture"].tolist() == [run.best, blank.best]
     assert table["entropy"][0] == run.last("controller", "entropy") and np.isnan(table["entropy"][1])
     assert table["candidates"][1] == blank.last("selection", "accuracy")
     with pytest.raises(NasbookError, match="other data"):
-        run.evaluator(nb.datasets.load("cifar10-sample", size=16))
+        evaluator(run, nb.datasets.load("cifar10-sample", size=16))
     with pytest.raises(NasbookError, match="controller"):
         print(run.alphas)
 
 
 def test_a_micro_run_has_its_genotype_and_all_profiles_are_valid(digits, tmp_path):
     run = nb.search("enas", data=digits, out=tmp_path, **settings("micro") | {"epochs": 1, "controller_steps": 0})
-    assert run.genotype == run.found and "controller" not in set(run.trace["split"])
+    assert run.genotype == architecture(run) and "controller" not in set(run.trace["split"])
     for profile in PROFILES.values():
         Config.make(dict(profile) | {"seed": 0})
     published = {"epochs": (150, 310), "batch_size": (160, 128), "channels": (20, 36), "layers": (6, 12)}

@@ -9,7 +9,7 @@ from nasbook.controllers import CellController, LayerController
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
 from nasbook.searchers.enas import PROFILES, Config
-from nasbook.training import sharing
+from nasbook.searchers.enas import loop as sharing
 
 SMALL = {"batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}
 EDGES = {"space": "edges", "layers": 1}
@@ -190,5 +190,5 @@ def test_settings_of_the_controller_reach_it(digits):
 def test_a_search_of_edges_draws_itself_and_has_no_genotype(digits, tmp_path):
     run = nb.search("enas", data=digits, out=tmp_path, **SMALL | EDGES | {"epochs": 1})
     assert run.save_figures() == [tmp_path / "figures" / "search.svg"] and run.save_figures()[0].exists()
-    with pytest.raises(nb.NasbookError, match=r"the space 'edges' has no genotype: see \.architecture"):
+    with pytest.raises(nb.NasbookError, match=r"the space 'edges' has no genotype: see \.best"):
         print(run.genotype)

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from nasbook.spaces import cells
-from nasbook.spaces.cells import SearchCell
+from nasbook.spaces import grouped as quick
 from nasbook.spaces.cost import cost
+from nasbook.spaces.grouped import GroupedCell
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS
 from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import FactorizedReduce
@@ -29,14 +29,14 @@ def both(net, compute):
     for grouped in (False, True):
         net.load_state_dict(before)
         for cell in net.modules():
-            if isinstance(cell, SearchCell):
+            if isinstance(cell, GroupedCell):
                 cell.grouped = grouped
         yield compute(net), [buffer.clone() for buffer in net.buffers()]
 
 
 def compare_cells(operations, *, stride=1, nodes=2, size=(8, 8), layout="nchw", channels=4):
     torch.manual_seed(0)
-    cell = SearchCell(channels, stride, operations, nodes).double().to(memory_format=FORMATS[layout])
+    cell = GroupedCell(channels, stride, operations, nodes).double().to(memory_format=FORMATS[layout])
     inputs = torch.randn(2, 3, channels, *size, dtype=torch.float64)
     far, near = (x.contiguous(memory_format=FORMATS[layout]).requires_grad_() for x in inputs)
     weights = torch.randn(len(cell.ends), len(operations), dtype=torch.float64, requires_grad=True)
@@ -113,7 +113,7 @@ def test_operations_of_other_kinds_run_one_by_one(monkeypatch):
 
 def test_an_operation_exchanged_on_one_edge_is_seen():
     torch.manual_seed(0)
-    cell = SearchCell(4, 1, ["sep_conv_3x3", "none"], 1).double()
+    cell = GroupedCell(4, 1, ["sep_conv_3x3", "none"], 1).double()
     cell.edges[1][0], cell.edges[0][1] = Warp(), nn.Identity()
     far, near, weights = torch.randn(3, 4, 4, 4), torch.randn(3, 4, 4, 4), torch.rand(2, 2)
     args = (far.double(), near.double(), weights.double(), [[0, 1]] * 2)
@@ -125,7 +125,7 @@ def test_an_operation_exchanged_on_one_edge_is_seen():
 def test_a_reduction_that_does_not_rectify_is_not_taken_for_one_that_does(exchanged):
     """Edges 0 and 2 leave the farther input, 1 and 3 the nearer one: either of a group may be the other kind."""
     torch.manual_seed(0)
-    cell = SearchCell(4, 2, ["skip_connect"], 2).double()
+    cell = GroupedCell(4, 2, ["skip_connect"], 2).double()
     for edge in exchanged:
         cell.edges[edge][0] = FactorizedReduce(4, 4, affine=False, rectify=False).double()
     far, near, weights = torch.randn(3, 4, 6, 6), torch.randn(3, 4, 6, 6), torch.rand(5, 1)
@@ -138,7 +138,7 @@ def test_a_reduction_that_does_not_rectify_is_not_taken_for_one_that_does(exchan
 @pytest.mark.parametrize("layer", ["", "0", "1", "norm"])
 def test_operations_with_hooks_run_so_that_the_hooks_see_them(layer):
     torch.manual_seed(0)
-    cell = SearchCell(4, 2, DARTS_OPERATIONS, 2).double()
+    cell = GroupedCell(4, 2, DARTS_OPERATIONS, 2).double()
     x, weights = torch.randn(2, 4, 8, 8, dtype=torch.float64), torch.rand(5, 8, dtype=torch.float64)
     calls = []
     for edge in cell.edges:
@@ -153,7 +153,7 @@ def test_operations_with_hooks_run_so_that_the_hooks_see_them(layer):
 @pytest.mark.parametrize("name", ["max_pool_3x3", "sep_conv_3x3", "skip_connect"])
 def test_a_batch_norm_in_evaluation_mode_is_used_as_it_is(name):
     torch.manual_seed(0)
-    cell = SearchCell(4, 2, [name], 1).double()
+    cell = GroupedCell(4, 2, [name], 1).double()
     for norm in batch_norms(cell):
         norm.eval()
     x = torch.randn(2, 4, 8, 8, dtype=torch.float64)
@@ -207,7 +207,7 @@ def test_hessian_vector_products_equal_the_plain_ones():
 
 
 def test_frozen_statistics_stay_and_single_ones_may_be_frozen():
-    cell = SearchCell(4, 2, DARTS_OPERATIONS, 2, grouped=True)
+    cell = GroupedCell(4, 2, DARTS_OPERATIONS, 2, grouped=True)
     every = (torch.rand(5, 8), [list(range(8))] * 5)
     before = copy.deepcopy(cell.state_dict())
     with frozen_statistics(batch_norms(cell)):
@@ -222,8 +222,8 @@ def test_frozen_statistics_stay_and_single_ones_may_be_frozen():
 
 def test_grouped_runs_where_all_operations_run_in_training_mode(monkeypatch):
     calls = []
-    monkeypatch.setattr(cells, "grouped_forward", lambda cell, far, *_: calls.append(cell) or far.new_zeros(2, 8, 8, 8))
-    cell = SearchCell(4, 1, ["skip_connect", "sep_conv_3x3"], 2, grouped=True)
+    monkeypatch.setattr(quick, "grouped_forward", lambda cell, far, *_: calls.append(cell) or far.new_zeros(2, 8, 8, 8))
+    cell = GroupedCell(4, 1, ["skip_connect", "sep_conv_3x3"], 2, grouped=True)
     x, weights = torch.randn(2, 4, 8, 8), torch.rand(5, 2)
     every, some = [[0, 1]] * 5, [[0, 1]] * 4 + [[1]]
     cell(x, x, weights, some)
@@ -259,7 +259,7 @@ def test_weights_that_functional_call_puts_in_are_used():
 
 def test_bfloat16_autocast_keeps_the_plain_dtype_and_stays_near():
     torch.manual_seed(0)
-    cell = SearchCell(8, 1, DARTS_OPERATIONS, 2)
+    cell = GroupedCell(8, 1, DARTS_OPERATIONS, 2)
     far, near, weights = *torch.randn(2, 4, 8, 8, 8).bfloat16(), torch.rand(5, 8)
     with torch.autocast("cpu", torch.bfloat16):
         (plain, _), (grouped, _) = both(cell, lambda cell: cell(far, near, weights, [list(range(8))] * 5))

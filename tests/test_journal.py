@@ -7,8 +7,8 @@ from judges import Noisy, length
 
 import nasbook as nb
 from nasbook.evaluators import ChildFailed, Function
-from nasbook.journal import Journal, read
 from nasbook.ledger import Ledger
+from nasbook.runs.journal import Journal, read
 
 
 def filled(path, architectures, **options):

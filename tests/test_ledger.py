@@ -11,8 +11,8 @@ from judges import Noisy, length
 import nasbook as nb
 from nasbook import ledger
 from nasbook.evaluators import Function
-from nasbook.journal import Evaluation, Journal, read
 from nasbook.ledger import BudgetSpent, Ledger
+from nasbook.runs.journal import Evaluation, Journal, read
 
 
 def test_scores_come_in_order_and_every_evaluation_is_written_down():

@@ -12,7 +12,7 @@ from tiny import TINY, smoke_search
 from tiny import begin as begin_method
 
 import nasbook as nb
-from nasbook.recording import RunWriter
+from nasbook.runs.writer import RunWriter
 from nasbook.searchers import METHODS
 from nasbook.training import search as loop
 from nasbook.training.numerics import frozen_statistics

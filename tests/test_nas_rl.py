@@ -6,8 +6,8 @@ from rl import TABLE, played, value
 
 from nasbook.controllers import Controller
 from nasbook.decisions.gradients import MovingAverage, reinforce
-from nasbook.evaluators import Evaluator, Outcome
 from nasbook.searchers import nas_rl
+from nasbook.trials.interface import Evaluator, Outcome
 
 
 def plain_reinforce(evaluations, seed=0, reward=lambda score: score**3, **more):

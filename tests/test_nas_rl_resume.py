@@ -12,13 +12,13 @@ from tables import TinyTable
 
 from nasbook import trials
 from nasbook.evaluators import Lookup
-from nasbook.runs import Run
+from nasbook.runs.run import Run
 
 SCRIPT = """
 import sys, time
 import numpy as np
 import nasbook as nb
-from nasbook.evaluators import ChildFailed, Evaluator, Outcome
+from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
 from nasbook.spaces.skip_layers import SkipLayers
 
 class Slow(Evaluator):

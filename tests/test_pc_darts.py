@@ -9,7 +9,7 @@ from torch.nn import functional as F
 import nasbook as nb
 from nasbook import relaxations
 from nasbook.searchers import darts, pc_darts
-from nasbook.spaces.cells import SearchCell
+from nasbook.spaces.grouped import GroupedCell
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS, cell_edges
 from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.partial import shuffle
@@ -74,7 +74,7 @@ def published_cell(cell, far, near, p, beta_weights, share):
 def test_a_cell_is_the_published_one_edge_by_edge(stride, grouped, share):
     """Values and the gradients of alphas, betas, inputs and weights."""
     torch.manual_seed(stride)
-    cell = SearchCell(8, stride, DARTS_OPERATIONS, 3, grouped=grouped, channel_share=share).double()
+    cell = GroupedCell(8, stride, DARTS_OPERATIONS, 3, grouped=grouped, channel_share=share).double()
     far, near = (torch.randn(2, 8, 6, 6, dtype=torch.float64, requires_grad=True) for _ in range(2))
     alpha = torch.randn(9, 8, dtype=torch.float64, requires_grad=True)
     beta = torch.randn(9, dtype=torch.float64, requires_grad=True)
@@ -95,7 +95,7 @@ def test_a_cell_is_the_published_one_edge_by_edge(stride, grouped, share):
 @pytest.mark.parametrize(("stride", "size"), [(1, (7, 9)), (2, (8, 8)), (2, (7, 9))])
 def test_grouped_cells_equal_plain_ones_on_partial_channels(stride, size, layout):
     torch.manual_seed(0)
-    cell = SearchCell(8, stride, CELL_OPERATIONS, 3, channel_share=4).double().to(memory_format=LAYOUTS[layout])
+    cell = GroupedCell(8, stride, CELL_OPERATIONS, 3, channel_share=4).double().to(memory_format=LAYOUTS[layout])
     inputs = torch.randn(2, 2, 8, *size, dtype=torch.float64)
     far, near = (x.contiguous(memory_format=LAYOUTS[layout]).requires_grad_() for x in inputs)
     weights = torch.randn(9, len(CELL_OPERATIONS), dtype=torch.float64, requires_grad=True)
@@ -113,7 +113,7 @@ def test_grouped_cells_equal_plain_ones_on_partial_channels(stride, size, layout
 @pytest.mark.parametrize("grouped", [False, True])
 def test_the_bypass_carries_the_rows_weight(grouped):
     """With `none` alone the node is what went round: its first channels, before the shuffle, are zero."""
-    cell = SearchCell(8, 1, ("none",), 1, grouped=grouped, channel_share=4)
+    cell = GroupedCell(8, 1, ("none",), 1, grouped=grouped, channel_share=4)
     far, near = torch.randn(2, 2, 8, 5, 5, generator=torch.Generator().manual_seed(0))
     y = cell(far, near, torch.tensor([[0.25], [0.75]]), [[0], [0]])
     expected = 0.25 * far + 0.75 * near

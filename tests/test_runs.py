@@ -14,8 +14,9 @@ import pytest
 import torch
 
 import nasbook as nb
-from nasbook.recording import RunWriter
-from nasbook.runs import Run, update_manifest
+from nasbook.runs.folder import update_manifest
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 
 SCRIPT = """
 import sys

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 import nasbook as nb
-from nasbook import recording
-from nasbook.recording import Record, RunWriter
-from nasbook.runs import Run, update_manifest
+from nasbook.runs import writer as writing
+from nasbook.runs.folder import update_manifest
+from nasbook.runs.record import Record
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 
 
 def test_checkpoints_keep_the_one_before(tmp_path):
@@ -27,7 +29,7 @@ def test_checkpoints_keep_the_one_before(tmp_path):
 
 def test_a_checkpoint_is_due_when_it_costs_less_than_two_percent(tmp_path, monkeypatch):
     clock = {"now": 0.0}
-    monkeypatch.setattr(recording.time, "monotonic", lambda: clock["now"])
+    monkeypatch.setattr(writing.time, "monotonic", lambda: clock["now"])
     with RunWriter(tmp_path, {"a": 1}) as writer:
         writer._save_seconds = 0.1
         clock["now"] = 4.9
@@ -39,7 +41,7 @@ def test_a_checkpoint_is_due_when_it_costs_less_than_two_percent(tmp_path, monke
 def test_two_processes_never_write_one_folder(tmp_path):
     with RunWriter(tmp_path, {"a": 1}):
         code = (
-            "import sys\nfrom nasbook.recording import RunWriter\nfrom nasbook.errors import NasbookError\n"
+            "import sys\nfrom nasbook.runs.writer import RunWriter\nfrom nasbook.errors import NasbookError\n"
             "try:\n    RunWriter(sys.argv[1], {'a': 1}).__enter__()\nexcept NasbookError as e:\n    print(e)"
         )
         said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)

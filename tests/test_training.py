@@ -9,7 +9,7 @@ from torch import nn
 
 import nasbook as nb
 from nasbook.datasets.augment import normalize
-from nasbook.recording import RunWriter
+from nasbook.runs.writer import RunWriter
 from nasbook.spaces.sampling import random_genotype
 from nasbook.statistics import summarize
 from nasbook.training import standalone

@@ -11,7 +11,8 @@ from tables import TinyTable
 import nasbook as nb
 from nasbook import trials
 from nasbook.evaluators import Function, Lookup
-from nasbook.runs import Run, update_manifest
+from nasbook.runs.folder import update_manifest
+from nasbook.runs.run import Run
 from nasbook.spaces.tokens import Product
 
 SPACE = Product((("a", "b", "c", "d"),) * 5)
@@ -27,7 +28,7 @@ def test_what_a_search_leaves_behind(done):
     assert {path.name for path in done.folder.iterdir()} - {".lock"} == {
         "config.json", "evaluations.csv", "trace.csv", "best.json", "manifest.json"
     }  # fmt: skip
-    assert done.finished and isinstance(Run.load(done.folder), trials.TrialRun)
+    assert done.finished and type(Run.load(done.folder)) is Run
     assert done.config["method"] == "evolution" and done.config["choices"] == [4, 4, 4]
     assert "alternatives" in done.config["space"] and done.config["evaluator"]["table"] == "tiny table"
     evaluations, trace = done.evaluations, done.trace
@@ -147,7 +148,7 @@ def test_the_budget_in_seconds_ends_a_search():
 
 
 def test_failures_are_counted_and_a_search_of_failures_only_still_ends(tmp_path, capsys, monkeypatch):
-    from nasbook.evaluators import ChildFailed
+    from nasbook.trials.interface import ChildFailed
 
     def fail(architecture):
         raise ChildFailed("no network can be built")

@@ -12,14 +12,14 @@ from tables import TinyTable
 
 from nasbook import trials
 from nasbook.evaluators import Function, Lookup
-from nasbook.runs import Run
+from nasbook.runs.run import Run
 from nasbook.spaces.tokens import Product
 
 SCRIPT = """
 import sys, time
 import numpy as np
 import nasbook as nb
-from nasbook.evaluators import ChildFailed, Evaluator, Outcome
+from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
 from nasbook.spaces.pnas_cells import PnasCells
 from nasbook.spaces.tokens import Product
 

@@ -30,7 +30,7 @@ from nasbook.datasets.images import ImageData, load
 from nasbook.errors import NasbookError
 from nasbook.files import folder_path, read_json, write_atomically
 from nasbook.progress import reporter
-from nasbook.runs import FORMAT, known_format, update_manifest
+from nasbook.runs.folder import FORMAT, known_format, update_manifest
 
 
 def build(

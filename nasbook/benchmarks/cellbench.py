@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasbook.base import checks
 from nasbook.benchmarks.rows import FILE, Key, Protocol, Trained, read_rows
 from nasbook.benchmarks.table import Table, mean_over_seeds
-from nasbook.decisions import checks
 from nasbook.errors import NasbookError
 from nasbook.files import folder_path, read_json, repository
-from nasbook.runs import known_format
+from nasbook.runs.folder import known_format
 from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, Count, EdgeSpace, count
 from nasbook.spaces.isomorphism import classes
 

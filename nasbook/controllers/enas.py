@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasbook.base import checks
 from nasbook.controllers.server import Adam
 from nasbook.controllers.speaking import Chooser, Speaker
-from nasbook.decisions import checks
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.sentences import Step, steps_of
 from nasbook.spaces.tokens import Genotypes, TokenSpace

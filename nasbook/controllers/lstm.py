@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasbook.base import checks
 from nasbook.controllers.speaking import Chooser, Speaker
-from nasbook.decisions import checks
 from nasbook.spaces.sentences import Step, steps_of
 from nasbook.spaces.tokens import TokenSpace
 

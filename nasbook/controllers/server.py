@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 
 
 class Adam:

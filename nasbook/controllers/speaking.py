@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nasbook.base import checks
 from nasbook.controllers.server import Adam
-from nasbook.decisions import checks
 from nasbook.decisions.policies import listed
 from nasbook.errors import NasbookError
 from nasbook.spaces.sentences import Step

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasbook.base import checks
 from nasbook.controllers.lstm import Controller
-from nasbook.decisions import checks
 from nasbook.spaces.skip_layers import SkipLayers, SkipStack
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbook.decisions import checks, updates
+from nasbook.base import checks
+from nasbook.decisions import updates
 from nasbook.decisions.mdps import MDP, best_actions
 from nasbook.decisions.walks import Step, Walk, real, small_enough
 from nasbook.errors import NasbookError

@@ -13,7 +13,8 @@ from math import ceil, comb, log
 
 import numpy as np
 
-from nasbook.decisions import checks, envelopes
+from nasbook.base import checks
+from nasbook.decisions import envelopes
 from nasbook.errors import NasbookError
 
 NEW = 1e-6

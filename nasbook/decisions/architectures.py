@@ -16,7 +16,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.decisions.mdps import MDP
 from nasbook.decisions.policies import every_list, sizes_of
 from nasbook.errors import NasbookError

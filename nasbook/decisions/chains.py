@@ -10,15 +10,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
+from nasbook.base.shown import Picture, Shown
 from nasbook.errors import NasbookError
-
-if TYPE_CHECKING:
-    from nasbook.drawing.picture import Picture
 
 Start = int | str | Sequence[float]
 """Where a chain begins: a state's index or name, or a distribution (S,)."""
@@ -130,7 +127,7 @@ def _tower(row: np.ndarray) -> np.ndarray:
     return sums / sums[-1]
 
 
-class MarkovChain:
+class MarkovChain(Shown):
     """A finite Markov chain, with rewards a Markov reward process.
 
     ``transitions`` (S, S): row s holds the probabilities of the next state after s. ``rewards`` (S,): what is
@@ -191,12 +188,7 @@ class MarkovChain:
 
     def draw(self) -> Picture:
         """The chain as a graph: states as nodes, probabilities on the edges."""
-        from nasbook.drawing import diagrams
-
-        return diagrams.chain_picture(self.transitions, self.rewards, self.states)
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        return self.draw()._repr_mimebundle_()
+        return self._drawn("chain", self.transitions, self.rewards, self.states)
 
     def __repr__(self) -> str:
         return f"MarkovChain with the states {', '.join(self.states)}"

@@ -15,7 +15,7 @@ from math import prod
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.decisions.policies import Policy, TabularPolicy, every_list, sizes_of
 from nasbook.errors import NasbookError, one_of
 

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, fsum, inf
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
+from nasbook.base.shown import Picture, Shown
 from nasbook.decisions.chains import walk
 from nasbook.errors import NasbookError
-
-if TYPE_CHECKING:
-    from nasbook.drawing.picture import Picture
 
 Observations = Sequence[int | str]
 """T >= 1 observations in order of time, as indices or names."""
 
 
-class HMM:
+class HMM(Shown):
     """A hidden Markov model of S states and O observations.
 
     ``prior`` (S,): distribution of the first state. ``transitions`` (S, S): row s holds the probabilities of
@@ -136,12 +133,7 @@ class HMM:
 
     def draw(self) -> Picture:
         """The model as a graph: states as nodes, observations dashed."""
-        from nasbook.drawing import diagrams
-
-        return diagrams.hmm_picture(self.prior, self.transitions, self.emissions, self.states, self.observation_names)
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        return self.draw()._repr_mimebundle_()
+        return self._drawn("hmm", self.prior, self.transitions, self.emissions, self.states, self.observation_names)
 
     def __repr__(self) -> str:
         return f"HMM with the states {', '.join(self.states)} and the observations {', '.join(self.observation_names)}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 
 

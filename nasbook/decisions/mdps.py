@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
+from nasbook.base.shown import Picture, Shown
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
-    from nasbook.decisions.worlds import MDPEnv
-    from nasbook.drawing.picture import Picture
+    from nasbook.decisions.environments import MDPEnv
 
 TIE = 1e-12
 """Actions within this share of the value of a state's best action are equal to it: the lowest index wins."""
@@ -36,7 +36,7 @@ class Solution:
     iterations: int
 
 
-class MDP:
+class MDP(Shown):
     """A finite Markov decision process with discount ``gamma``.
 
     ``transitions[a, s, t]``, (A, S, S), is the probability to go from s to t under a. ``rewards`` is (S,), paid for
@@ -147,19 +147,14 @@ class MDP:
         return self._iterate(checks.whole(sweeps, "sweeps"), tol)
 
     def to_gymnasium(self, horizon: int | None = None, start=None) -> MDPEnv:
-        """The model as a Gymnasium environment: see ``worlds.MDPEnv`` for ``horizon`` and ``start``."""
-        from nasbook.decisions.worlds import MDPEnv
+        """The model as a Gymnasium environment: see ``environments.MDPEnv`` for ``horizon`` and ``start``."""
+        from nasbook.decisions.environments import MDPEnv
 
         return MDPEnv(self, horizon, start)
 
     def draw(self) -> Picture:
         """States as nodes, actions as small squares, probabilities on the edges; a heat map above 12 states."""
-        from nasbook.drawing import diagrams
-
-        return diagrams.mdp_picture(self.transitions, self.expected_rewards, self.states, self.actions)
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        return self.draw()._repr_mimebundle_(include, exclude)
+        return self._drawn("mdp", self.transitions, self.expected_rewards, self.states, self.actions)
 
     def _q(self, values: np.ndarray) -> np.ndarray:
         q = self.expected_rewards + self.gamma * (self.transitions @ values)  # (A, S, S), (S,) -> (A, S)

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 
 LISTS = 1_000_000

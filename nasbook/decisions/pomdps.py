@@ -8,18 +8,16 @@ s' and shows o, which depends on a and s'. The solvers are in ``alpha_vectors``,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.decisions import alpha_vectors, checks
+from nasbook.base import checks
+from nasbook.base.shown import Picture, Shown
+from nasbook.decisions import alpha_vectors
 from nasbook.decisions.alpha_vectors import ValueFunction
 from nasbook.decisions.mdps import MDP
 from nasbook.errors import NasbookError, one_of
-
-if TYPE_CHECKING:
-    from nasbook.drawing.picture import Picture
-    from nasbook.drawing.shell import Shell
 
 METHODS = ("exact", "pbvi")
 POINTS = 128
@@ -45,7 +43,7 @@ class Trajectory(NamedTuple):
     beliefs: np.ndarray
 
 
-class POMDP:
+class POMDP(Shown):
     """A finite POMDP with discount ``gamma`` in [0, 1).
 
     ``transitions[a, s, t]``, (A, S, S), is the probability to go from s to t under a; ``observations[a, t, o]``,
@@ -187,28 +185,21 @@ class POMDP:
 
     def draw(self) -> Picture:
         """States as nodes, actions as small squares, observations dashed; a heat map above 12 states."""
-        from nasbook.drawing import diagrams
-
         names = self.states, self.actions, self.observation_names
-        return diagrams.pomdp_picture(self.transitions, self.observations, self.expected_rewards, *names)
+        return self._drawn("pomdp", self.transitions, self.observations, self.expected_rewards, *names)
 
-    def explore(self, values: Mapping[str, ValueFunction]) -> Shell:
+    def explore(self, values: Mapping[str, ValueFunction]):
         """The belief-and-alpha-vectors explorer (two states) over named value functions of this model.
 
         Raises NasbookError for another number of states, and for values that are not of this model.
         """
-        from nasbook.drawing import beliefs
-
         if not isinstance(values, Mapping):
             raise NasbookError(f"values is a {type(values).__name__}: it must be a dict from names to value functions")
         for name, value in values.items():
             self._own(value, f"values[{name!r}]")
         plain = {name: (value.vectors, value.actions) for name, value in values.items()}
         names = self.states, self.actions, self.observation_names
-        return beliefs.explore(plain, self.transitions, self.observations, *names)
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        return self.draw()._repr_mimebundle_(include, exclude)
+        return self._drawn("beliefs", plain, self.transitions, self.observations, *names)
 
     def _own(self, value: ValueFunction, what: str) -> ValueFunction:
         """``value`` if it fits this model's states and actions. Raises NasbookError for anything else."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Worlds to act in: grids drawn as text, and any MDP as a Gymnasium environment.
+"""Worlds to act in: grids drawn as text.
 
 The cliff is example 6.6 of Sutton and Barto, Reinforcement Learning (2nd edition, 2018), which Gymnasium has as
 ``CliffWalking-v1``; the actions have Gymnasium's order. The slippery grid has the motion of Russell and Norvig,
@@ -7,15 +7,13 @@ Artificial Intelligence: A Modern Approach, section 17.1.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import gymnasium
 import numpy as np
-from gymnasium import spaces
 
-from nasbook.decisions import checks
+from nasbook.base import checks
+from nasbook.decisions.environments import MDPEnv
 from nasbook.decisions.mdps import MDP
 from nasbook.errors import NasbookError, one_of
 
@@ -36,49 +34,6 @@ CELLS = 5_500
 
 CLIFF = ("............", "............", "............", "SCCCCCCCCCCG")
 SLIPPERY = ("...G", ".#.T", "S...")
-
-
-class MDPEnv(gymnasium.Env):
-    """``mdp`` as a Gymnasium environment with discrete spaces; states and actions are its indices.
-
-    An episode is terminated in a terminal state of the model, and truncated after ``horizon`` steps (None: never).
-    It begins in ``start``: a state, by index or name; a distribution (S,); or None, uniform over the states that are
-    not terminal. Raises NasbookError for a start that does not exist or is terminal, and in ``step`` for an unknown
-    action and for a step before ``reset`` or after the end.
-    """
-
-    def __init__(self, mdp: MDP, horizon: int | None = None, start=None):
-        self.mdp = mdp
-        self.horizon = None if horizon is None else checks.whole(horizon, "horizon", 1)
-        self.start = _start(mdp, start)
-        self.observation_space = spaces.Discrete(len(mdp.states))
-        self.action_space = spaces.Discrete(len(mdp.actions))
-        self.render_mode = None
-        self._state = None
-        self._steps = 0
-        # Plain lists and a bisection draw in a microsecond; Generator.choice takes twenty.
-        self._first = _cumulative(self.start).tolist()
-        self._into = _cumulative(mdp.transitions).tolist()
-        self._rewards = mdp.transition_rewards().tolist()
-        self._terminal = mdp.terminal.tolist()
-
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[int, dict]:
-        """Begin an episode: (state, {})."""
-        super().reset(seed=seed)
-        self._state, self._steps = bisect_right(self._first, self.np_random.random()), 0
-        return self._state, {}
-
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict]:
-        """Go one step: (state, reward, terminated, truncated, {})."""
-        if self._state is None:
-            raise NasbookError("no episode is under way: call reset() first, and again after an episode has ended")
-        action = checks.index(action, len(self.mdp.actions), "action", self.mdp.actions)
-        state = bisect_right(self._into[action][self._state], self.np_random.random())
-        reward = self._rewards[action][self._state][state]
-        self._steps += 1
-        terminated, truncated = self._terminal[state], self._steps == self.horizon
-        self._state = None if terminated or truncated else state
-        return state, reward, terminated, truncated, {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,23 +139,3 @@ def _pays(rewards: Mapping[str, float] | None) -> dict[str, float]:
     payable = [letter for letter in LETTERS if letter not in "#S"]
     given = {one_of(letter, payable, "letter in rewards"): paid for letter, paid in (rewards or {}).items()}
     return {".": -1.0} | {letter: checks.number(paid, f"rewards[{letter!r}]") for letter, paid in given.items()}
-
-
-def _start(mdp: MDP, start) -> np.ndarray:
-    if start is None:
-        if mdp.terminal.all():
-            raise NasbookError("every state of this model is terminal: no episode can begin")
-        return ~mdp.terminal / (~mdp.terminal).sum()
-    if isinstance(start, str) or not np.iterable(start):
-        chosen = np.eye(len(mdp.states))[checks.index(start, len(mdp.states), "state", mdp.states)]
-    else:
-        chosen = checks.rows(start, "start", (len(mdp.states),))
-    wrong = np.flatnonzero((chosen > 0) & mdp.terminal)
-    if len(wrong):
-        raise NasbookError(f"an episode cannot begin in {mdp.states[wrong[0]]}: that state is terminal")
-    return chosen
-
-
-def _cumulative(rows: np.ndarray) -> np.ndarray:
-    sums = np.cumsum(rows, axis=-1)
-    return sums / sums[..., -1:]  # the last is exactly 1, so no draw falls beyond it

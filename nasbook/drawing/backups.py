@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.decisions.mdps import best_actions
 from nasbook.drawing import style, svg
 from nasbook.drawing.picture import Picture

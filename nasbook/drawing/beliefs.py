@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.decisions.envelopes import line_envelope
 from nasbook.drawing import style, svg
 from nasbook.drawing.shell import Frame, Shell, choice, slider

@@ -14,7 +14,7 @@ from math import atan2, ceil, cos, hypot, log10, pi, sin
 import ipywidgets
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.drawing import shell, style, svg
 from nasbook.drawing.layouts import chance
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.decisions.gradients import estimator_variance, exact_gradient, expected_reward
 from nasbook.decisions.policies import TabularPolicy
 from nasbook.drawing import style, svg

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.drawing import style
 from nasbook.drawing.picture import Picture
 from nasbook.drawing.regret import LOOKS

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.drawing import style, svg
 from nasbook.drawing.shell import Frame, Shell, choice, steps
 from nasbook.errors import NasbookError

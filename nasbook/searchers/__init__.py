@@ -12,7 +12,7 @@ from nasbook.files import folder_path, run_folder
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
-    from nasbook.runs import Run
+    from nasbook.runs.run import Run
 
 METHODS = {
     name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws")
@@ -20,7 +20,7 @@ METHODS = {
 """Method name to the module that holds it."""
 
 SHARING = {"enas": "nasbook.searchers.enas"}
-"""The same for searches with shared weights and a controller, see :mod:`nasbook.training.sharing`."""
+"""The same for searches with shared weights and a controller, see :mod:`nasbook.searchers.enas.loop`."""
 
 TRIALS = {name: f"nasbook.searchers.{name}" for name in ("random_search", "evolution", "nas_rl", "pnas")}
 """The same for the searches without a super-net, see :mod:`nasbook.trials`."""
@@ -58,9 +58,9 @@ def search(
     config = module.Config.make(values | overrides)
     folder = run_folder(method, profile, seed, overrides) if out is None else folder_path(out)
     if method in SHARING:
-        from nasbook.training import sharing
+        from nasbook.searchers.enas import loop
 
-        return sharing.run_search(config, data, profile, folder)
+        return loop.run_search(config, data, profile, folder)
     from nasbook.training.search import run_search
 
     return run_search(module, method, config, data, profile, folder, figures=figures)

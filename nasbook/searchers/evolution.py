@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from nasbook.spaces.tokens import Tokens, mutate, random_tokens
-from nasbook.trials import Trial, TrialConfig
+from nasbook.trials.running import Trial, TrialConfig
 
 
 class Config(TrialConfig):

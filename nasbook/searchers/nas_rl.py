@@ -22,7 +22,7 @@ from nasbook.controllers import Controller, Draw, ParameterServer
 from nasbook.decisions.gradients import MovingAverage, clipped_weights
 from nasbook.spaces.tokens import TokenSpace
 from nasbook.training.numerics import repeatable
-from nasbook.trials import Trial, TrialConfig
+from nasbook.trials.running import Trial, TrialConfig
 
 
 class Config(TrialConfig):

@@ -17,7 +17,7 @@ from nasbook.errors import NasbookError
 from nasbook.measures import spearman
 from nasbook.predictors import Ensemble
 from nasbook.spaces.growing import check_growing, grown
-from nasbook.trials import Trial, TrialConfig
+from nasbook.trials.running import Trial, TrialConfig
 
 
 class Config(TrialConfig):

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from nasbook.spaces.tokens import TRIES, Tokens, random_tokens
-from nasbook.trials import Trial, TrialConfig
+from nasbook.trials.running import Trial, TrialConfig
 
 
 class Config(TrialConfig):

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from nasbook.spaces.grouped import grouped_forward
 from nasbook.spaces.names import Node, cell_edges
 from nasbook.spaces.operations import FactorizedReduce, Zero, conv, drop_path, make_operation, skip
 from nasbook.spaces.partial import States
@@ -40,9 +39,8 @@ class Preprocess(nn.Module):
 class SearchCell(nn.Module):
     """A cell that holds every candidate on every edge, and runs those with a weight that is not zero.
 
-    ``grouped``: where all of them run, in training mode, they run as a few wide operations (:mod:`.grouped`), which
-    is quicker and equal up to rounding. It is an attribute too, and may change at any time. ``channel_share`` K, which
-    divides the channels: operations see one channel in K (:mod:`.partial`).
+    ``channel_share`` K, which divides the channels: operations see one channel in K (:mod:`.partial`). The cell that a
+    search runs is :class:`.grouped.GroupedCell`: this one, and quicker where every operation runs.
     """
 
     def __init__(
@@ -52,11 +50,9 @@ class SearchCell(nn.Module):
         operations: Sequence[str],
         nodes: int,
         *,
-        grouped: bool = False,
         channel_share: int = 1,
     ) -> None:
         super().__init__()
-        self.grouped = grouped
         self.channel_share = channel_share
         self.stride = stride
         self.operations = tuple(operations)
@@ -81,9 +77,6 @@ class SearchCell(nn.Module):
         """``far``, ``near`` (B, C, H, W) preprocessed inputs; ``weights`` (E, O) on their device; ``active[e]``
         the operations that edge e runs; ``disturb`` what befalls their outputs. Returns (B, nodes * C, H', W').
         """
-        dense = all(len(ops) == len(self.edges[0]) for ops in active)
-        if self.grouped and self.training and dense and disturb is None:
-            return grouped_forward(self, far, near, weights)
         states = States(far, near, weights, self.channel_share, self.stride)
         terms: list[Tensor] = []
         for edge, (node, source) in enumerate(self.ends):

@@ -13,7 +13,7 @@ from math import comb, prod
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.edge_cells import NASBENCH201_OPERATIONS
 from nasbook.spaces.isomorphism import Form, form_of

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nasbook.base.shown import Shown
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.names import CELL_OPERATIONS, Node
 
@@ -21,7 +22,7 @@ FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 
 @dataclass(frozen=True, eq=False)
-class Genotype:
+class Genotype(Shown):
     """A normal and a reduction cell, each a list of nodes, each node a list of (operation, input).
 
     Node ``i`` of the list is graph node ``i + 2``; inputs 0 and 1 are the outputs of the two cells before. A node
@@ -141,12 +142,12 @@ class Genotype:
         """
         from nasbook.spaces.networks import CellNetwork
 
-        return CellNetwork(self, channels, cells, classes, auxiliary=auxiliary, stem=stem, seed=seed)
+        net = CellNetwork(self.kinds, channels, cells, classes, auxiliary=auxiliary, stem=stem, seed=seed)
+        net.description = {"genotype": str(self), **net.description}
+        return net
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        from nasbook.drawing.cells import genotype_mimebundle
-
-        return genotype_mimebundle(self.kinds)
+        return self._drawn("genotype", self.kinds)
 
 
 def _shorten(text: str, limit: int = 60) -> str:

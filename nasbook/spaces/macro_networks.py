@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.macro_layers import MACRO_OPERATIONS, MacroArc

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node

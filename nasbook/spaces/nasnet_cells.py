@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.sentences import Step
 from nasbook.spaces.tokens import Tokens, check_tokens

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from nasbook.errors import NasbookError, one_of
-from nasbook.spaces.cells import Cell, Disturbance, FixedReductionCell, SearchCell
-from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
+from nasbook.spaces.cells import Cell, Disturbance, FixedReductionCell
+from nasbook.spaces.grouped import GroupedCell
+from nasbook.spaces.names import DARTS_OPERATIONS, Node, cell_edges
 from nasbook.spaces.stacks import AuxiliaryHead, CellStack, channel_divisor, check_sizes, reduction_positions
 
 
@@ -18,8 +18,8 @@ class CellSupernet(CellStack):
     """The network that contains every architecture of a cell space.
 
     ``fixed_reduction``: reductions are GDAS's fixed cell, and only the normal cell is searched. ``grouped`` and
-    ``channel_share``: see :class:`SearchCell`. Architecture parameters are not part of the module: they come in as
-    paths. Raises NasbookError for sizes that cannot be.
+    ``channel_share``: see :class:`.GroupedCell` and :class:`.SearchCell`. Architecture parameters are not part of the
+    module: they come in as paths. Raises NasbookError for sizes that cannot be.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CellSupernet(CellStack):
             if kind == "reduce" and fixed_reduction:
                 return FixedReductionCell(width, affine=False)
             options = {"grouped": grouped, "channel_share": channel_share}
-            return SearchCell(width, 2 if kind == "reduce" else 1, operations, nodes, **options)
+            return GroupedCell(width, 2 if kind == "reduce" else 1, operations, nodes, **options)
 
         widths = {"normal": nodes, "reduce": 4 if fixed_reduction else nodes}
         with torch.random.fork_rng(devices=[]):
@@ -128,11 +128,15 @@ def _nonzero(path: Tensor) -> list[list[int]]:
 
 
 class CellNetwork(CellStack):
-    """The stand-alone network of a genotype, as it is trained and reported. See :meth:`Genotype.network`."""
+    """The stand-alone network of found cells, as it is trained and reported. See :meth:`.Genotype.network`.
+
+    ``kinds``: "normal" and "reduce" to (nodes, concat), as in :attr:`.Genotype.kinds`; without "reduce" the reductions
+    are GDAS's fixed cell. ``description`` is what a run's config says of it.
+    """
 
     def __init__(
         self,
-        genotype: Genotype,
+        kinds: Mapping[str, tuple[Sequence[Node], Sequence[int]]],
         channels: int,
         cells: int,
         classes: int,
@@ -141,8 +145,6 @@ class CellNetwork(CellStack):
         stem: str = "cifar",
         seed: int = 0,
     ) -> None:
-        kinds = genotype.kinds
-
         def make_cell(kind: str, width: int) -> nn.Module:
             if kind not in kinds:
                 return FixedReductionCell(width, affine=True)
@@ -160,15 +162,13 @@ class CellNetwork(CellStack):
                 classes,
                 stem=stem,
                 affine=True,
-                fixed_reduction=genotype.reduce is None,
+                fixed_reduction="reduce" not in kinds,
             )
             self.auxiliary_position = reduction_positions(cells)[1]
             self.auxiliary_head = (
                 AuxiliaryHead(self.widths[self.auxiliary_position], classes, stem) if auxiliary else None
             )
-        self.genotype = genotype
         self.description = {
-            "genotype": str(genotype),
             "channels": channels,
             "cells": cells,
             "classes": classes,

@@ -13,7 +13,7 @@ from itertools import combinations_with_replacement, permutations, product
 from math import factorial, prod
 from typing import TYPE_CHECKING
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import CELL_OPERATIONS, state_name

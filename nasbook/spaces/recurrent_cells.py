@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 from nasbook.spaces.recurrent_trees import RecurrentTree
 

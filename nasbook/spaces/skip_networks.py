@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.errors import NasbookError
 from nasbook.spaces.operations import convolution
 from nasbook.spaces.skip_layers import SkipStack

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nasbook.decisions import checks
+from nasbook.base import checks
 from nasbook.decisions.policies import sizes_of
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.genotypes import Genotype

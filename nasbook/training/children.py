@@ -16,7 +16,6 @@ from nasbook.datasets.augment import normalize
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.errors import NasbookError
-from nasbook.evaluators import ChildFailed
 from nasbook.training.numerics import (
     arrange,
     batch_norms,
@@ -29,6 +28,7 @@ from nasbook.training.numerics import (
     stream,
 )
 from nasbook.training.standalone import TrainConfig, Training, accuracy, check_network, train_step
+from nasbook.trials.interface import ChildFailed
 
 
 def build_child(

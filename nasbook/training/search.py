@@ -26,8 +26,8 @@ from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
 from nasbook.errors import NasbookError
 from nasbook.progress import reporter
-from nasbook.recording import RunWriter
-from nasbook.runs import Run
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import arrange, check_finite, cosine, frozen_statistics, repeatable, set_rate, stream

@@ -27,8 +27,9 @@ from nasbook.datasets.images import ImageData, check_data
 from nasbook.errors import NasbookError
 from nasbook.files import folder_path, run_folder
 from nasbook.progress import reporter
-from nasbook.recording import Record, RunWriter
-from nasbook.runs import Run
+from nasbook.runs.record import Record
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_path_masks

@@ -16,7 +16,7 @@ from nasbook.config import LoopConfig
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.errors import NasbookError, one_of
-from nasbook.recording import Record
+from nasbook.runs.record import Record
 from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
 from nasbook.spaces.networks import CellSupernet

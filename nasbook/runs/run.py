@@ -8,7 +8,6 @@ atomically.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from functools import cached_property
 from pathlib import Path
@@ -17,35 +16,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nasbook.base.shown import Shown
 from nasbook.errors import NasbookError
-from nasbook.files import folder_path, read_json, write_atomically
+from nasbook.files import folder_path, read_json
+from nasbook.runs.folder import known_format
+from nasbook.runs.journal import as_table, read
 from nasbook.spaces.genotypes import Genotype
 
-FORMAT = 1
-"""Version of the run folder; a folder of a newer one is refused, never guessed at."""
+FILES = {
+    "training": {"costs.csv"},
+    "search without a super-net": {"evaluations.csv", "best.json"},
+    "search with a controller": {"costs.csv", "candidates.csv", "arc.json", "genotype.json"},
+    "search with alphas": {"costs.csv", "alphas.npz", "margins.csv", "genotype.json"},
+}
+"""Kind of run to those of its files that not all kinds have."""
+
+INSTEAD = {
+    "training": ".trace",
+    "search without a super-net": ".evaluations and .best",
+    "search with a controller": ".trace, .candidates and .best",
+    "search with alphas": ".alphas and .genotype",
+}
 
 
-def update_manifest(folder: Path, **sections: Any) -> None:
-    """Merge ``sections`` into the folder's ``manifest.json``; other top-level entries stay."""
-    path = Path(folder) / "manifest.json"
-    known = read_json(path) if path.exists() else {}
-    write_atomically(path, json.dumps(known | sections, indent=1, sort_keys=True) + "\n")
-
-
-def known_format(values: dict, path: Path) -> dict:
-    """``values`` if this nasbook can read their format."""
-    found = values.get("format")
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise NasbookError(f"{path} names no format; it was not written by nasbook, or is damaged")
-    if found > FORMAT:
-        raise NasbookError(
-            f"{path} has format {found} and this nasbook reads up to {FORMAT}: update nasbook, or choose another folder"
-        )
-    return values
-
-
-class Run:
-    """A finished or unfinished run, read from its folder. Shows itself: cells, curves and one sentence."""
+class Run(Shown):
+    """A finished or unfinished run of any method, read from its folder. Shows itself: cells or scores, curves and one
+    sentence. What a run of its kind does not have raises NasbookError, which says what it has instead.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -56,20 +53,22 @@ class Run:
         """The run in ``folder``. Raises NasbookError if there is none, or one of a newer format."""
         if not (folder_path(folder) / "config.json").exists():
             raise NasbookError(f"no run in {folder}: it has no config.json")
-        if (Path(folder) / "evaluations.csv").exists():
-            from nasbook.trials import TrialRun
+        return cls(folder)
 
-            return TrialRun(folder)
-        run = cls(folder)
-        if run.config.get("method") == "enas":
-            from nasbook.shared_runs import SharedRun
-
-            return SharedRun(folder)
-        return run
+    @cached_property
+    def kind(self) -> str:
+        """What kind of run it is, one of ``FILES``."""
+        if "evaluator" in self.config:
+            return "search without a super-net"
+        own = {"train": "training", "enas": "search with a controller"}
+        return own.get(self.config.get("method"), "search with alphas")
 
     def _file(self, name: str) -> Path:
-        if self.config.get("method") == "train" and name in ("alphas.npz", "genotype.json", "margins.csv"):
-            raise NasbookError(f"{self.folder} holds a training, which has no {name}; its curve is in .trace")
+        kind = self.kind
+        if name not in FILES[kind] and any(name in others for others in FILES.values()):
+            raise NasbookError(f"{self.folder} holds a {kind}, which has no {name}, but {INSTEAD[kind]}")
+        if name == "genotype.json" and self.config.get("space", "micro") != "micro":
+            raise NasbookError(f"a search of the space {self.config['space']!r} has no genotype: see .best")
         path = self.folder / name
         if not path.exists():
             raise NasbookError(f"{self.folder} has no {name} yet: run the same command again to finish this run")
@@ -99,7 +98,8 @@ class Run:
 
     @cached_property
     def trace(self) -> pd.DataFrame:
-        """Tidy: step (epoch, from 1), split, quantity, value. Fractions lie in [0, 1], entropies are in nats."""
+        """Tidy: step (epoch, from 1; of trials the evaluations so far), split, quantity, value. Fractions lie in
+        [0, 1], entropies are in nats."""
         return self._table("trace.csv", ["step", "split", "quantity", "value"])
 
     @cached_property
@@ -117,6 +117,35 @@ class Run:
             known = ", ".join(sorted({f"{s}/{q}" for s, q in zip(self.trace["split"], self.trace["quantity"])}))
             raise NasbookError(f"the trace of {self.folder} has no {split}/{quantity}; it has {known}")
         return float(rows["value"].iloc[-1])
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row an evaluation: order, architecture (text), score, seconds, failure ("" if there was none)."""
+        path = self._file("evaluations.csv")
+        rows, told = read(path), self.manifest.get("evaluations") if self.finished else None
+        if told not in (None, len(rows)):
+            raise NasbookError(f"{path} holds {len(rows)} of the run's {told} evaluations: delete the folder")
+        return as_table(rows)
+
+    @cached_property
+    def found(self) -> dict[str, Any]:
+        """What a search without a super-net settled on: order, architecture, score, seconds, failure."""
+        return read_json(self._file("best.json"))
+
+    @property
+    def best(self) -> str:
+        """The name of the architecture that a search without a super-net, or with a controller, settled on."""
+        path = self._file("arc.json" if "arc.json" in FILES[self.kind] else "best.json")
+        found = read_json(path)
+        if "architecture" not in found:
+            raise NasbookError(f"{path} is damaged: delete the folder and run again")
+        return found["architecture"]
+
+    @cached_property
+    def candidates(self) -> pd.DataFrame:
+        """The architectures that a controller drew at the end, best first: architecture (text), accuracy with shared
+        weights, tokens."""
+        return self._table("candidates.csv", ["architecture", "accuracy", "tokens"])
 
     @cached_property
     def _snapshots(self) -> dict[str, np.ndarray]:
@@ -181,10 +210,8 @@ class Run:
         """The scrubber: move through the epochs and watch probabilities, entropy and the derived cell.
 
         With ``other``, both side by side: they may differ in method, length and nodes.
-        Raises NasbookError for a training, or if ``other`` is no run.
+        Raises NasbookError for a run without alphas, or if ``other`` is no run.
         """
-        from nasbook.drawing.widget import explore
-
         if not isinstance(other, Run | None):
             kind = type(other).__name__
             raise NasbookError(f"a search is shown beside another run, not a {kind}: nb.Run.load(folder) reads one")
@@ -192,32 +219,36 @@ class Run:
         names = [f"{run.config.get('method')}, seed {run.config.get('seed')}" for run in runs]
         if len({*names}) < len(runs):
             names = [f"{name} ({side})" for name, side in zip(names, ("left", "right"))]
-        return explore(*(run.story(name) for run, name in zip(runs, names)))
+        return self._drawn("scrubber", *(run.story(name) for run, name in zip(runs, names)))
 
     def story(self, name: str = ""):
         """What the scrubber draws of this search: a plain ``drawing.story.Story`` called ``name``."""
-        from nasbook.drawing.story import prepare
-
         cells = [genotype.kinds for genotype in self.genotypes]
-        return prepare(self.alphas, self.steps, self.kinds, self.operations, cells, name)
+        return self._drawn("story", self.alphas, self.steps, self.kinds, self.operations, cells, name)
 
     def save_figures(self) -> list[Path]:
-        """Draw curves, alphas and cells into ``figures/``. Raises NasbookError if they cannot be drawn."""
-        from nasbook.drawing.gallery import save_run_figures
+        """Draw curves, alphas and cells, or scores, into ``figures/``. Raises NasbookError if they cannot be drawn."""
+        if self.kind in ("search without a super-net", "search with a controller"):
+            return [self._picture().save(self.folder / "figures" / "search.svg")]
+        seen = self.trace, self.alphas, self.steps, self.kinds, self.operations, self.genotype.kinds
+        return self._drawn("one-shot figures", self.folder, *seen)
 
-        return save_run_figures(
-            self.folder, self.trace, self.alphas, self.steps, self.kinds, self.operations, self.genotype.kinds
-        )
+    def _picture(self):
+        if self.kind == "search without a super-net":
+            return self._drawn("trials", self.evaluations, self.config["method"])
+        return self._drawn("sharing", self.trace)
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "unfinished"
         return f"Run({self.config.get('method')}, seed {self.config.get('seed')}, {state}, {self.folder.name})"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if not (self.folder / "trace.csv").exists():
+        trials = self.kind == "search without a super-net"
+        shows = self.folder / ("evaluations.csv" if trials else "trace.csv")
+        if not shows.exists() or (trials and self.evaluations.empty):
             return {"text/plain": repr(self)}
-        from nasbook.drawing import gallery
-
-        if self.config.get("method") == "train":
-            return gallery.training_mimebundle(self.trace)
-        return gallery.run_mimebundle(self.trace, self.genotype.kinds)
+        if self.kind == "training":
+            return self._drawn("training", self.trace)
+        if self.kind == "search with alphas":
+            return self._drawn("one-shot", self.trace, self.genotype.kinds)
+        return self._picture()._repr_mimebundle_()

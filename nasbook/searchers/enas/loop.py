@@ -24,9 +24,10 @@ from nasbook.datasets.augment import augment, normalize
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
 from nasbook.progress import reporter
-from nasbook.recording import RunWriter
-from nasbook.runs import Run
-from nasbook.searchers.enas import Config, dropout
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
+from nasbook.searchers.enas.method import Config, dropout
+from nasbook.searchers.enas.state import SharedSearch, begin
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import (
     arrange,
@@ -38,7 +39,6 @@ from nasbook.training.numerics import (
     set_rate,
     stream,
 )
-from nasbook.training.shared_state import SharedSearch, begin
 
 
 def run_search(config: Config, data: ImageData, profile: str, folder: str | Path) -> Run:

@@ -16,8 +16,8 @@ from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.decisions.gradients import MovingAverage
 from nasbook.errors import NasbookError
-from nasbook.recording import Record
-from nasbook.searchers.enas import Config, controller_of, network_of, space_of
+from nasbook.runs.record import Record
+from nasbook.searchers.enas.method import Config, controller_of, network_of, space_of
 from nasbook.spaces.tokens import TokenSpace
 from nasbook.training.numerics import batch_norms, memory_format, stream
 

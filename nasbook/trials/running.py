@@ -12,10 +12,9 @@ import math
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,17 +23,16 @@ from pydantic import Field
 from nasbook import machine, searchers
 from nasbook.config import Config, profile_values
 from nasbook.errors import NasbookError, one_of
-from nasbook.evaluators import Evaluator
-from nasbook.files import folder_path, read_json, run_folder, write_atomically
-from nasbook.journal import Evaluation, Journal, as_table, read
+from nasbook.files import folder_path, run_folder, write_atomically
 from nasbook.ledger import BudgetSpent, Ledger, Mapper, one_by_one
 from nasbook.progress import reporter
-from nasbook.recording import Record, RunWriter
-from nasbook.runs import Run, update_manifest
+from nasbook.runs.folder import update_manifest
+from nasbook.runs.journal import Evaluation, Journal
+from nasbook.runs.record import Record
+from nasbook.runs.run import Run
+from nasbook.runs.writer import RunWriter
 from nasbook.spaces.tokens import TokenSpace, check_space
-
-if TYPE_CHECKING:
-    from nasbook.drawing.picture import Picture
+from nasbook.trials.interface import Evaluator
 
 SIGNS = 10
 """How many signs of life a search gives at most."""
@@ -101,7 +99,7 @@ def run(
     out: str | Path | None = None,
     mapper: Mapper = one_by_one,
     **overrides: Any,
-) -> TrialRun:
+) -> Run:
     """Search ``space`` with a method and return the run.
 
     ``method``: a name of ``nasbook.searchers.TRIALS``, or a module of your own like theirs. ``profile``, ``seed``,
@@ -142,7 +140,7 @@ def run(
             if config.seconds is None and len(ledger.rows) < config.evaluations:
                 asked = f"{len(ledger.rows)} of at most {config.evaluations} evaluations"
                 print(f"nasbook: {name} ended by itself after {asked}", file=sys.stderr)
-    return TrialRun(folder)
+    return Run.load(folder)
 
 
 def play(
@@ -173,50 +171,6 @@ def repeat(method: str | Method, *, seeds: Iterable[int], **settings: Any) -> pd
     if not tables:
         raise NasbookError("seeds must list at least one seed")
     return pd.concat(tables, ignore_index=True)
-
-
-class TrialRun(Run):
-    """A finished or unfinished search without a super-net, read from its folder. Shows itself: best score so far."""
-
-    @cached_property
-    def evaluations(self) -> pd.DataFrame:
-        """One row an evaluation: order, architecture (text), score, seconds, failure ("" if there was none)."""
-        path = self._file("evaluations.csv")
-        rows, told = read(path), self.manifest.get("evaluations") if self.finished else None
-        if told not in (None, len(rows)):
-            raise NasbookError(f"{path} holds {len(rows)} of the run's {told} evaluations: delete the folder")
-        return as_table(rows)
-
-    @cached_property
-    def found(self) -> dict[str, Any]:
-        """What the search settled on: order, architecture, score, seconds, failure."""
-        return read_json(self._file("best.json"))
-
-    @property
-    def best(self) -> str:
-        """The name of the architecture that the search settled on."""
-        if "architecture" not in self.found:
-            raise NasbookError(f"{self.folder / 'best.json'} is damaged: delete the folder and run again")
-        return self.found["architecture"]
-
-    def _file(self, name: str) -> Path:
-        if name in ("alphas.npz", "genotype.json", "margins.csv", "costs.csv"):
-            raise NasbookError(f"{self.folder} holds a search without a super-net: no {name}, but .evaluations")
-        return super()._file(name)
-
-    def save_figures(self) -> list[Path]:
-        """Draw the scores and the best so far into ``figures/``. Raises NasbookError if that cannot be written."""
-        return [self._picture().save(self.folder / "figures" / "search.svg")]
-
-    def _picture(self) -> Picture:
-        from nasbook.drawing.searches import search_picture
-
-        return search_picture(self.evaluations, self.config["method"])
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        if not (self.folder / "evaluations.csv").exists() or self.evaluations.empty:
-            return {"text/plain": repr(self)}
-        return self._picture()._repr_mimebundle_()
 
 
 def _method(method: str | Method) -> tuple[Method, str]:

@@ -2,7 +2,7 @@
 
 Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", ICML 2018, arXiv 1802.03268. In each epoch
 the weights are trained on one drawn architecture a batch, then the controller on the held-out accuracy of those that
-it draws; the two never touch each other's parameters. The loop is in ``nasbook.training.sharing``.
+it draws; the two never touch each other's parameters. The loop is in ``.loop``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,16 @@
+"""Searches that propose architectures and ask an evaluator for their score.
+
+``nb.trials.run`` searches in a folder, ``play`` in memory, ``repeat`` once for each seed.
+"""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "interface": ["ChildFailed", "Evaluator", "Outcome"],
+        "running": ["Method", "Trial", "TrialConfig", "play", "repeat", "run"],
+    },
+)
