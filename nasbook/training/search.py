@@ -1,17 +1,16 @@
-"""The bilevel search loop that every one-shot method shares: weights on one split, alphas on the other.
+"""The bilevel search that every one-shot method shares: weights on one split, alphas on the other.
 
-A method brings ``temperature``, ``paths``, ``weight_step``, ``architecture_step`` and ``derive``; the loop owns
-epochs, schedules, data order, evaluation, trace, checkpoints and progress. Algorithm 1 of GDAS (Dong & Yang,
-2019, arXiv 1910.04465) and of DARTS (Liu et al., 2019, arXiv 1806.09055).
+A method brings ``temperature``, ``paths``, ``weight_step``, ``architecture_step`` and ``derive``; this file what the
+steps move, which of them a batch takes, and what an epoch writes down; ``nasbook.training.loop`` is the loop.
+Algorithm 1 of GDAS (Dong & Yang, 2019, arXiv 1910.04465) and of DARTS (Liu et al., 2019, arXiv 1806.09055).
 """
 
 from __future__ import annotations
 
-import math
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,16 +20,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nasbook import machine
-from nasbook.datasets.augment import augment, normalize
+from nasbook.datasets.augment import augment
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
 from nasbook.errors import NasbookError
-from nasbook.progress import reporter
 from nasbook.recording import RunWriter
 from nasbook.runs import Run
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.training.numerics import arrange, check_finite, cosine, frozen_statistics, repeatable, set_rate, stream
+from nasbook.training.loop import Step, Sums, note_cost, run_epochs
+from nasbook.training.numerics import arrange, cosine, repeatable, stream
+from nasbook.training.scoring import score, taken
 from nasbook.training.state import Search, SearchConfig, Splits, start
 
 
@@ -152,37 +152,39 @@ def run_search(
 
 
 def alternate(job: Job, search: Search) -> None:
-    """The loop: for each batch, one step on the weights and one on the alphas, in the order of the config.
+    """For each batch, one step on the weights and one on the alphas, in the order of the config.
 
     Both batches are there before the first step, because a second-order step on the alphas looks at both.
     """
-    config, method, writer = search.config, job.method, job.writer
-    per_epoch = search.per_epoch
-    steps = {"weights": method.weight_step}
+    config, method = search.config, job.method
+    updates = {"weights": method.weight_step}
     if "alphas" in config.updates:
-        steps["alphas"] = method.architecture_step
+        updates["alphas"] = method.architecture_step
     if not search.record.steps:
         search.record.snapshot(0, search.alphas, method.derive(search)[0], search.betas)
-    with reporter(f"{job.name} seed {config.seed}", config.epochs, search.epoch) as report:
-        tick = time.monotonic()
-        while search.step < config.epochs * per_epoch:
-            epoch = search.epoch
-            search.tau = method.temperature(config, epoch)
-            rate = cosine(config.weight_lr, config.weight_lr_end, epoch, config.epochs)
-            set_rate(search.weight_optimizer, rate)
-            order = config.steps_in(epoch)
-            search.batches = {part: next_batch(search, part) for part in config.updates if part in order}
-            for part in order:
-                loss, right = steps[part](search, *search.batches[part])
-                for quantity, value in ((f"{part} loss", loss), (f"{part} correct", right)):
-                    search.totals[quantity] = search.totals.get(quantity, 0) + value
-            search.step += 1
-            search.seconds, tick = search.seconds + time.monotonic() - tick, time.monotonic()
-            if search.step % per_epoch == 0:
-                report(end_epoch(job, search, epoch + 1, per_epoch, rate))
-            if writer.due():
-                writer.save(search.state_dict())
-    writer.save(search.state_dict())
+
+    def steps(epoch: int) -> list[Step]:
+        search.tau = method.temperature(config, epoch)
+        order = config.steps_in(epoch)
+        search.batches = {part: next_batch(search, part) for part in config.updates if part in order}
+        return [
+            ((f"{part} loss", f"{part} correct"), partial(updates[part], search, *search.batches[part]))
+            for part in order
+        ]
+
+    rates = {"weights": "weight_lr", "alphas": "alpha_lr"}
+    run_epochs(
+        search,
+        steps,
+        partial(end_epoch, job, search),
+        epochs=config.epochs,
+        per_epoch=search.per_epoch,
+        optimizer=search.weight_optimizer,
+        rate=partial(cosine, config.weight_lr, config.weight_lr_end, epochs=config.epochs),
+        finite={f"{part} loss": (rates[part], getattr(config, rates[part])) for part in config.order},
+        label=f"{job.name} seed {config.seed}",
+        writer=job.writer,
+    )
 
 
 def next_batch(search: Search, part: Splits) -> tuple[Tensor, Tensor]:
@@ -194,22 +196,18 @@ def next_batch(search: Search, part: Splits) -> tuple[Tensor, Tensor]:
     return arrange(images, search.config.channels_last), data.labels[chosen]
 
 
-def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float) -> str:
-    """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
-    config, record, method = search.config, search.record, job.method
-    losses = {part: float(search.totals[f"{part} loss"]) / per_epoch for part in config.steps_in(epoch - 1)}
+def end_epoch(job: Job, search: Search, epoch: int, sums: Sums) -> str:
+    """Write down epoch number ``epoch`` (from 1) with its ``sums``, publish what there is, and say it in a line."""
+    config, record, method, per_epoch = search.config, search.record, job.method, search.per_epoch
+    losses = {part: float(sums[f"{part} loss"]) / per_epoch for part in config.steps_in(epoch - 1)}
     for part, loss in losses.items():
-        setting = "weight_lr" if part == "weights" else "alpha_lr"
-        check_finite(loss, epoch, setting, getattr(config, setting))
-        right = float(search.totals[f"{part} correct"]) / (per_epoch * config.batch_size)
+        right = float(sums[f"{part} correct"]) / (per_epoch * config.batch_size)
         record.add(epoch, part, loss=loss, accuracy=right)
-    record.add(epoch, "search", executed=search.totals["executed"] / per_epoch)
-    spent = sum(seconds for _, seconds, _ in record.costs)
-    record.costs.append([epoch, search.seconds - spent, machine.peak_memory(search.data.device)])
-    search.totals = {}
+    record.add(epoch, "search", executed=sums["executed"] / per_epoch)
+    note_cost(record, epoch, search.seconds, search.data.device)
     held_out = sampled_accuracy(method, search, epoch)
     genotype, margins = method.derive(search)
-    record.add(epoch, "weights", learning_rate=rate)
+    record.add(epoch, "weights", learning_rate=search.weight_optimizer.param_groups[0]["lr"])
     record.add(epoch, "selection", accuracy=held_out)
     heat = {} if search.tau is None else {"temperature": search.tau}
     record.add(epoch, "search", **heat, **shape_of(search, genotype))
@@ -247,14 +245,18 @@ def sampled_accuracy(method: Method, search: Search, epoch: int) -> float:
 def accuracy(search: Search, paths: Callable[[], dict[str, Tensor]], positions: Tensor, batch: int = 64) -> float:
     """The share of the images at ``positions`` (N,) that the super-net gets right, with fresh ``paths`` for each batch.
 
-    Normalises by the statistics of the batch: running statistics would mix the paths of all operations. What runs here
-    is not counted among the operations of the epoch.
+    What runs here is not counted among the operations of the epoch.
     """
-    data, layout, totals = search.data, search.config.channels_last, dict(search.totals)
-    right = torch.zeros((), dtype=torch.int64, device=data.device)
-    with torch.no_grad(), frozen_statistics(search.norms):
-        for chosen in positions.to(data.device).chunk(math.ceil(len(positions) / batch)):  # (N,) -> (B,) each
-            images = arrange(normalize(data.images[chosen], data.mean, data.std), layout)
-            right += correct(search.forward(images, paths()), data.labels[chosen])
+    totals, config = dict(search.totals), search.config
+    found = score(
+        search.net,
+        taken(search.data, positions),
+        search.data,
+        forward=lambda images: search.forward(images, paths()),
+        by_batch=True,
+        batch=batch,
+        bfloat16=config.bfloat16,
+        channels_last=config.channels_last,
+    )
     search.totals = totals
-    return float(right) / len(positions)
+    return found.accuracy
