@@ -21,7 +21,7 @@ from nasbook.searchers.derivation import probable_code_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import correct, descend_weights, move_alphas
+from nasbook.training.search import descend_alphas, descend_weights
 from nasbook.training.state import Search, SearchConfig, Splits
 
 
@@ -107,11 +107,8 @@ def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[T
     drawn = paths(search)
     with frozen_statistics(search.norms):
         scores = search.forward(images, drawn, execute=execute)
-    loss = F.cross_entropy(scores.float(), labels)
-    pulled = loss + search.config.code_weight * distance(search, drawn) if search.config.code_weight else loss
-    slopes = torch.autograd.grad(pulled, search.architecture, allow_unused=True, materialize_grads=True)
-    move_alphas(search, slopes)
-    return loss.detach(), correct(scores, labels)
+    pull = search.config.code_weight * distance(search, drawn) if search.config.code_weight else None
+    return descend_alphas(search, scores, labels, pull)
 
 
 def distance(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:

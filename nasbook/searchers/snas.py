@@ -15,7 +15,6 @@ import pandas as pd
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from nasbook import relaxations
 from nasbook.searchers.derivation import every_edge_rule
@@ -25,7 +24,7 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import drop_path
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import clear_weights, correct, move_weights
+from nasbook.training.search import descend_both
 from nasbook.training.state import Search, SearchConfig, Splits
 
 
@@ -80,14 +79,7 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
     """
     config, drawn = search.config, paths(search)
     logits = search.forward(images, drawn, execute="all", disturb=dropped_paths(search))
-    loss = F.cross_entropy(logits.float(), labels)
-    clear_weights(search)
-    search.alpha_optimizer.zero_grad(set_to_none=True)
-    (loss + config.resource_weight * penalty(search, drawn)).backward()
-    torch.nn.utils.clip_grad_norm_(search.architecture, config.alpha_clip)
-    search.alpha_optimizer.step()
-    move_weights(search)
-    return loss.detach(), correct(logits, labels)
+    return descend_both(search, logits, labels, config.resource_weight * penalty(search, drawn), config.alpha_clip)
 
 
 def dropped_paths(search: Search) -> Disturbance | None:

@@ -58,10 +58,15 @@ def score(
     with _judged(net, by_batch), autocast(part.images.device, bfloat16):
         for images, labels in zip(*(_batches(one, by_batch, batch) for one in part)):
             logits = forward(arrange(normalize(images, data.mean, data.std), channels_last))  # (B, classes)
-            right.append((logits.argmax(dim=1) == labels).sum())  # (B, classes) -> ()
+            right.append(correct(logits, labels))
             losses.append(F.cross_entropy(logits.float(), labels, reduction="sum"))
     count = len(part.labels)
     return Score(int(torch.stack(right).sum()), count, sum(torch.stack(losses).tolist()) / count)
+
+
+def correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many of ``logits`` (B, classes) are largest at ``labels`` (B,): a detached scalar on their device."""
+    return (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()
 
 
 def taken(data: ImageData, positions: Tensor) -> Part:

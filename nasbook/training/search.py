@@ -8,7 +8,7 @@ Algorithm 1 of GDAS (Dong & Yang, 2019, arXiv 1910.04465) and of DARTS (Liu et a
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.loop import Step, Sums, note_cost, run_epochs
 from nasbook.training.numerics import arrange, cosine, repeatable, stream
-from nasbook.training.scoring import score, taken
+from nasbook.training.scoring import correct, score, taken
 from nasbook.training.state import Search, SearchConfig, Splits, start
 
 
@@ -85,15 +85,62 @@ def move_weights(search: Search) -> None:
     search.weight_optimizer.step()
 
 
-def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of the architecture optimizer on the cross-entropy of ``logits`` (B, classes) and ``labels`` (B,).
+def descend_alphas(
+    search: Search, logits: Tensor, labels: Tensor, penalty: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The same for the architecture optimizer, on the cross-entropy plus the scalar ``penalty``.
 
-    Returns (loss, number correct), detached scalars. Only the gradients of the architecture are computed.
+    Only the gradients of the architecture are computed.
     """
     loss = F.cross_entropy(logits.float(), labels)
+    total = loss if penalty is None else loss + penalty
     # A cell that drew only `none` cuts off what lies before it; cut-off alphas have gradient zero.
-    move_alphas(search, torch.autograd.grad(loss, search.architecture, allow_unused=True, materialize_grads=True))
+    move_alphas(search, torch.autograd.grad(total, search.architecture, allow_unused=True, materialize_grads=True))
     return loss.detach(), correct(logits, labels)
+
+
+def descend_both(
+    search: Search, logits: Tensor, labels: Tensor, penalty: Tensor, alpha_clip: float
+) -> tuple[Tensor, Tensor]:
+    """One step of both optimizers, by one backward pass, on the cross-entropy plus ``penalty``; the norm of the
+    architecture's gradient is at most ``alpha_clip``. Takes and returns the same as :func:`descend_alphas`."""
+    loss = F.cross_entropy(logits.float(), labels)
+    clear_weights(search)
+    search.alpha_optimizer.zero_grad(set_to_none=True)
+    (loss + penalty).backward()
+    torch.nn.utils.clip_grad_norm_(search.architecture, alpha_clip)
+    search.alpha_optimizer.step()
+    move_weights(search)
+    return loss.detach(), correct(logits, labels)
+
+
+def back_propagate(
+    objectives: Iterable[Callable[[], tuple[Tensor, Tensor, Tensor]]], inputs: Sequence[Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Add the gradient of each objective, one after the other, to ``inputs`` (None: to all that it depends on).
+
+    An objective gives what is minimised, the loss to report and the number correct, all scalars. Returns the means of
+    the last two.
+    """
+    told = []
+    for objective in objectives:
+        total, *said = objective()
+        total.backward(inputs=inputs)
+        # gone before the next one is made: a pass into `inputs` alone frees the tensors on its way and no others
+        del total
+        told.append(said)
+    losses, right = map(torch.stack, zip(*told))  # (K,) each
+    return losses.mean(), right.float().mean()
+
+
+def move_alphas_behind(search: Search, paths: Mapping[str, Tensor], leaves: Mapping[str, Tensor]) -> None:
+    """One step of the architecture optimizer along the gradients that ``leaves``, detached ``paths``, have received.
+
+    The sampler's small graph, from the alphas to the paths, is walked once.
+    """
+    # A cell that drew only `none` cuts off what lies before it; cut-off paths have gradient zero.
+    slopes = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
+    move_alphas(search, torch.autograd.grad(list(paths.values()), search.architecture, slopes))
 
 
 def move_alphas(search: Search, gradients: Sequence[Tensor]) -> None:
@@ -101,11 +148,6 @@ def move_alphas(search: Search, gradients: Sequence[Tensor]) -> None:
     for logits, gradient in zip(search.architecture, gradients, strict=True):
         logits.grad = gradient
     search.alpha_optimizer.step()
-
-
-def correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many of ``logits`` (B, classes) are largest at ``labels`` (B,): a detached scalar on their device."""
-    return (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()
 
 
 def run_search(
@@ -167,10 +209,8 @@ def alternate(job: Job, search: Search) -> None:
         search.tau = method.temperature(config, epoch)
         order = config.steps_in(epoch)
         search.batches = {part: next_batch(search, part) for part in config.updates if part in order}
-        return [
-            ((f"{part} loss", f"{part} correct"), partial(updates[part], search, *search.batches[part]))
-            for part in order
-        ]
+        names = {part: (f"{part} loss", f"{part} correct") for part in order}
+        return [(names[part], partial(updates[part], search, *search.batches[part])) for part in order]
 
     rates = {"weights": "weight_lr", "alphas": "alpha_lr"}
     run_epochs(
@@ -247,16 +287,12 @@ def accuracy(search: Search, paths: Callable[[], dict[str, Tensor]], positions: 
 
     What runs here is not counted among the operations of the epoch.
     """
-    totals, config = dict(search.totals), search.config
-    found = score(
-        search.net,
-        taken(search.data, positions),
-        search.data,
-        forward=lambda images: search.forward(images, paths()),
-        by_batch=True,
-        batch=batch,
-        bfloat16=config.bfloat16,
-        channels_last=config.channels_last,
-    )
+    totals, data = dict(search.totals), search.data
+    how = {"bfloat16": search.config.bfloat16, "channels_last": search.config.channels_last}
+
+    def forward(images: Tensor) -> Tensor:
+        return search.forward(images, paths())
+
+    found = score(search.net, taken(data, positions), data, forward=forward, by_batch=True, batch=batch, **how)
     search.totals = totals
     return found.accuracy

@@ -28,7 +28,7 @@ from nasbook.searchers.enas import Config, dropout
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.loop import Step, Sums, note_cost, run_epochs
 from nasbook.training.numerics import arrange, autocast, cosine, repeatable, stream
-from nasbook.training.scoring import score, taken
+from nasbook.training.scoring import correct, score, taken
 from nasbook.training.shared_state import SharedSearch, begin
 
 
@@ -106,7 +106,7 @@ def weight_step(search: SharedSearch) -> tuple[Tensor, Tensor]:
     total.backward()
     clip_each(search.net, config.clip)
     search.weight_optimizer.step()
-    return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()
+    return loss.detach(), correct(logits, labels)
 
 
 def clip_each(net: nn.Module, limit: float) -> None:

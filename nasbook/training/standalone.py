@@ -33,7 +33,7 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_path_masks
 from nasbook.training.loop import Sums, run_epochs
 from nasbook.training.numerics import arrange, autocast, cosine, memory_format, repeatable, stream
-from nasbook.training.scoring import score
+from nasbook.training.scoring import correct, score
 
 
 class TrainConfig(LoopConfig):
@@ -241,7 +241,7 @@ def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: 
     if config.clip is not None:
         torch.nn.utils.clip_grad_norm_(net.parameters(), config.clip)
     training.optimizer.step()
-    return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
+    return loss.detach(), correct(logits, labels)
 
 
 def _report_test(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter) -> None:
