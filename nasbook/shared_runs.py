@@ -68,9 +68,16 @@ class SharedRun(Run):
         """Judges architectures with the shared weights of the last checkpoint, on the selection images of ``data``."""
         from nasbook.evaluators import SharedWeights
 
-        search = self.state(data)
-        positions, size = search.parts["selection"], self._settings.batch_size
-        return SharedWeights(search.net, data=data, positions=positions, batch_size=size, name=self.folder.name)
+        search, config = self.state(data), self._settings
+        return SharedWeights(
+            search.net,
+            data=data,
+            positions=search.parts["selection"],
+            batch_size=config.batch_size,
+            name=self.folder.name,
+            bfloat16=config.bfloat16,
+            channels_last=config.channels_last,
+        )
 
     @property
     def _settings(self):

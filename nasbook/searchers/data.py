@@ -95,14 +95,22 @@ def paths(search: Search) -> dict[str, Tensor]:
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sample an architecture and train its weights on images (B, 3, H, W), labels (B,); alphas get no gradient.
 
-    Returns the batch's loss and number correct, as does :func:`architecture_step`.
+        w <- w - lr grad_w L_train(N(A, w)),    A_k = max_m h_k^(m),  h^(1), ..., h^(M) one-hot draws from p(alpha)
+
+    The inner problem of the poster's section "Differentiable Architecture Search", for one drawn code A. Returns the
+    batch's loss and number correct, as does :func:`architecture_step`.
     """
     drawn = {kind: path.detach() for kind, path in paths(search).items()}
     return descend_weights(search, search.forward(images, drawn), labels)
 
 
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Sample another architecture and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay."""
+    """Sample another architecture and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay.
+
+        alpha <- alpha - lr grad_alpha (L_val(N(A, w)) + code_weight |p(alpha) - A|_1)
+
+    The outer problem of that section; the second term, a mean, is the code's and is off by default.
+    """
     execute = "nonzero" if search.config.estimator == "executed" else "all"
     drawn = paths(search)
     with frozen_statistics(search.norms):

@@ -89,7 +89,10 @@ def subgraphs(search: Search) -> dict[str, Tensor]:
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sample K architectures and train their weights on images (B, 3, H, W), labels (B,); alphas get no gradient.
 
-    Returns the batch's loss and number correct, means over the sub-graphs, as does :func:`architecture_step`.
+        w <- w - lr grad_w sum_k L^k
+
+    The sum is that of section 3.1, L^k that of equation 7, see :func:`objective`. Returns the batch's loss and number
+    correct, means over the sub-graphs, as does :func:`architecture_step`.
     """
     drawn = {kind: path.detach() for kind, path in subgraphs(search).items()}
     clear_weights(search)
@@ -100,6 +103,8 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
 
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sample K other architectures and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay.
+
+        alpha <- alpha - lr grad_alpha sum_k L^k
 
     Each sub-graph gives the gradient of its own paths; the sampler's small graph is walked once, at the end.
     """
@@ -164,7 +169,8 @@ def drop_ratio(config: Config, epoch: int) -> float:
 
 
 def dropped_skips(search: Search) -> Disturbance | None:
-    """DropBlock-Identity as the net takes it: a function of an operation's name and output; None if nothing drops."""
+    """The mask of DropBlock-Identity, y = g(alpha_id) (x m), equation 4, as the net takes it: a function of an
+    operation's name and output; None if nothing drops."""
     ratio = drop_ratio(search.config, search.epoch)
     if not ratio:
         return None

@@ -73,9 +73,12 @@ def paths(search: Search) -> dict[str, Tensor]:
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Train weights and alphas together on images (B, 3, H, W), labels (B,), by one backward pass.
+    """Train weights and alphas together on images (B, 3, H, W), labels (B,), by one backward pass through
 
-    Returns the batch's loss, without the penalty, and number correct.
+        L(w, Z) + eta R(Z),    Z ~ p(Z; alpha), one draw for the expectation
+
+    the objective of the paper's sections on parameter learning and on the resource constraint; eta is
+    ``resource_weight``. Returns the batch's loss, without the penalty, and number correct.
     """
     config, drawn = search.config, paths(search)
     logits = search.forward(images, drawn, execute="all", disturb=dropped_paths(search))
@@ -99,7 +102,7 @@ _COSTS: WeakKeyDictionary[CellSupernet, dict[str, Tensor]] = WeakKeyDictionary()
 
 
 def penalty(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:
-    """The share of the super-net's resource that the sample ``drawn``, kind to (E, O), keeps: a scalar in [0, 1].
+    """R(Z): the share of the super-net's resource that the sample ``drawn``, kind to (E, O), keeps, in [0, 1].
 
     0 where no operation costs anything.
     """

@@ -87,7 +87,10 @@ def rate(config: Config, epoch: int) -> float:
 def weight_step(search: SharedSearch) -> tuple[Tensor, Tensor]:
     """Draw an architecture and train its weights on a batch of the weights' part; the others keep ``grad is None``.
 
-    Returns the batch's loss, that of the first classifier, and number correct.
+        w <- w - lr grad_w L_train(m; w),    m ~ pi(m; theta)
+
+    Section 2.2's estimate of the gradient, with one architecture. Returns the batch's loss, that of the first
+    classifier, and number correct.
     """
     config, data = search.config, search.data
     tokens = search.controller.sample(1, search.draws(f"architecture {search.step}"))[0]
@@ -119,7 +122,10 @@ def clip_each(net: nn.Module, limit: float) -> None:
 def controller_step(search: SharedSearch) -> tuple[float, float]:
     """Draw architectures, reward each by its accuracy on a batch of its own, and teach the controller.
 
-    Returns the mean accuracy and the controller's mean entropy.
+        theta <- theta + lr mean_k (R_k - b) grad_theta log pi(m_k; theta)
+
+    REINFORCE, section 2.2, with R = accuracy + entropy_weight * entropy, b their moving average, and Adam. Returns the
+    mean accuracy and the controller's mean entropy.
     """
     config, data = search.config, search.data
     drawn = search.controller.draw(config.aggregates, search.draws(f"architecture {search.step}"))
