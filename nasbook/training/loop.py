@@ -1,7 +1,9 @@
 """The loop. Every network of the book that learns from images learns here, step by step and epoch by epoch.
 
 What differs between a search, ENAS, a stand-alone training, a child and a training of the tables comes as arguments:
-which steps a batch takes, and what an epoch's end writes down. The gradient is in the steps.
+which steps a batch takes, and what an epoch's end writes down. The gradient is in the steps: a method's ``weight_step``
+and ``architecture_step`` end in ``descend_weights`` and ``descend_alphas`` of ``nasbook.training.search``, ENAS has its
+own ``weight_step``, and whatever else learns takes the ``train_step`` of ``nasbook.training.standalone``.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def run_epochs(
 
     Raises Diverged if one of these sums is not finite.
     """
-    with reporter(label, epochs, learner.step // per_epoch) if label else nullcontext(str) as report:
+    with reporter(label, epochs, learner.step // per_epoch) if label else nullcontext(lambda said: None) as report:
         tick = time.monotonic()
         while learner.step < epochs * per_epoch:
             epoch = learner.step // per_epoch

@@ -8,7 +8,7 @@ share, by each batch: running statistics would mix them (Pham et al., 2018, arXi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.images import ImageData, Part
-from nasbook.spaces.cells import SearchCell
 from nasbook.training.numerics import arrange, autocast, batch_norms, frozen_statistics
+
+Norms = Sequence[nn.modules.batchnorm._BatchNorm]
 
 
 class Score(NamedTuple):
@@ -42,6 +43,7 @@ def score(
     *,
     forward: Callable[[Tensor], Tensor] | None = None,
     by_batch: bool = False,
+    norms: Norms | None = None,
     batch: int = 256,
     bfloat16: bool | None = None,
     channels_last: bool | None = None,
@@ -50,12 +52,13 @@ def score(
 
     ``forward`` (default: ``net``) maps images (B, 3, H, W) to logits (B, classes). ``by_batch``: BatchNorm normalises
     by each of the batches, which are then as equal in size as can be, and its running statistics stay as they are; it
-    must be set where architectures share weights. ``bfloat16`` and ``channels_last`` as in ``LoopConfig``. The net is
-    in the same modes afterwards.
+    must be set where architectures share weights. ``norms``: all BatchNorms of a search's own net, which is in training
+    mode and has nothing else that heeds the mode; they imply ``by_batch``. ``bfloat16`` and ``channels_last`` as in
+    ``LoopConfig``. The net is in the same modes afterwards.
     """
-    forward = forward or net
+    forward, by_batch = forward or net, by_batch or norms is not None
     right, losses = [], []
-    with _judged(net, by_batch), autocast(part.images.device, bfloat16):
+    with _judged(net, by_batch, norms), autocast(part.images.device, bfloat16):
         for images, labels in zip(*(_batches(one, by_batch, batch) for one in part)):
             logits = forward(arrange(normalize(images, data.mean, data.std), channels_last))  # (B, classes)
             right.append(correct(logits, labels))
@@ -81,16 +84,15 @@ def _batches(tensor: Tensor, equal: bool, batch: int) -> tuple[Tensor, ...]:
 
 
 @contextmanager
-def _judged(net: nn.Module, by_batch: bool) -> Iterator[None]:
-    """Inside, no gradient, and ``net`` in evaluation mode but for what has to normalise ``by_batch``."""
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    norms = batch_norms(net) if by_batch else []
-    for norm in norms:
-        norm.training = True
-    if by_batch:
-        for cell in (module for module, _ in modes if isinstance(module, SearchCell)):
-            cell.training = True  # the flag of this one module: in evaluation mode it does not group its operations
+def _judged(net: nn.Module, by_batch: bool, norms: Norms | None) -> Iterator[None]:
+    """Inside, no gradient, ``net`` in evaluation mode, and its BatchNorms as :func:`score` says."""
+    # A search's own net has thousands of modules: to walk through them would cost more than to judge a batch.
+    modes = [(module, module.training) for module in net.modules()] if norms is None else []
+    if norms is None:
+        net.eval()
+        norms = batch_norms(net) if by_batch else []
+        for norm in norms:
+            norm.train()
     try:
         with torch.no_grad(), frozen_statistics(norms):
             yield

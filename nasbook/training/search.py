@@ -293,6 +293,7 @@ def accuracy(search: Search, paths: Callable[[], dict[str, Tensor]], positions: 
     def forward(images: Tensor) -> Tensor:
         return search.forward(images, paths())
 
-    found = score(search.net, taken(data, positions), data, forward=forward, by_batch=True, batch=batch, **how)
+    part = taken(data, positions)
+    found = score(search.net, part, data, forward=forward, norms=search.norms, batch=batch, **how)
     search.totals = totals
     return found.accuracy

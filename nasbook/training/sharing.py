@@ -150,7 +150,7 @@ def accuracy(search: SharedSearch, architecture: Hashable, positions: Tensor) ->
         taken(data, positions),
         data,
         forward=lambda images: search.net(images, architecture),
-        by_batch=True,
+        norms=search.norms,
         batch=config.batch_size,
         bfloat16=config.bfloat16,
         channels_last=config.channels_last,
