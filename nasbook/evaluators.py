@@ -148,18 +148,27 @@ class SharedWeights(Evaluator):
     """Accuracy inside a trained super-net: ``net(images (B, 3, H, W), architecture)`` gives logits (B, classes).
 
     ``positions`` (N,) are the images of ``data`` that judge, of the selection part. Nothing learns, so the same
-    architecture always has the same score; BatchNorm normalises by the batch of ``batch_size``. ``name`` tells this
-    net from others in a run's config.
+    architecture always has the same score; BatchNorm normalises by the batch of ``batch_size``. ``bfloat16`` and
+    ``channels_last`` as the net was trained. ``name`` tells this net from others in a run's config.
     """
 
     def __init__(
-        self, net: nn.Module, *, data: ImageData, positions: Tensor, batch_size: int = 64, name: str = "super-net"
+        self,
+        net: nn.Module,
+        *,
+        data: ImageData,
+        positions: Tensor,
+        batch_size: int = 64,
+        name: str = "super-net",
+        bfloat16: bool | None = None,
+        channels_last: bool | None = None,
     ) -> None:
         from nasbook.datasets.images import check_data
 
         check_data(data)
         self.net, self.data, self.positions, self.name = net, data.without_test(), positions, name
         self.batch_size = checks.whole(batch_size, "batch_size", 1)
+        self.how = {"bfloat16": bfloat16, "channels_last": channels_last}
         if not len(positions):
             raise NasbookError("positions must name at least one image")
 
@@ -168,12 +177,13 @@ class SharedWeights(Evaluator):
         from nasbook.training.children import shared_accuracy
 
         begun = time.monotonic()
-        score = shared_accuracy(self.net, architecture, self.data, self.positions, self.batch_size)
+        score = shared_accuracy(self.net, architecture, self.data, self.positions, self.batch_size, **self.how)
         return Outcome(score, time.monotonic() - begun)
 
     def description(self) -> dict[str, Any]:
-        """The net's name, the data and how many of them judge."""
+        """The net's name, the data and how many of them judge; precision and layout if they are not the device's."""
         counted = {"images": len(self.positions), "batch_size": self.batch_size}
+        counted |= {name: chosen for name, chosen in self.how.items() if chosen is not None}
         return {"kind": "shared weights", "name": self.name, **self.data.description(), **counted}
 
 

@@ -136,9 +136,9 @@ def test_the_second_classifiers_loss_is_added_with_its_weight():
     found = []
     for weight in (0.2, 0.4, 0.8):
         search = start("micro", data, auxiliary_weight=weight, batch_size=8, nodes=1, clip=1e9)
-        sharing.weight_step(search)
+        loss, _ = sharing.weight_step(search)
         named = {name: p.grad for name, p in search.net.named_parameters() if p.grad is not None}
-        found.append((named["auxiliary_head.classifier.weight"], named["stem.0.weight"], search.totals["loss"]))
+        found.append((named["auxiliary_head.classifier.weight"], named["stem.0.weight"], loss))
     (head, stem, loss), (double, further, same), (_, far, _) = found
     assert head.any() and torch.allclose(double, 2 * head) and loss == same
     assert torch.allclose(far - further, 2 * (further - stem), atol=1e-5) and not torch.allclose(stem, far)
@@ -201,7 +201,7 @@ def test_a_search_stopped_at_odd_steps_continues_bit_for_bit(digits, tmp_path, m
             left -= 1
             if left < 0:
                 raise Stop
-            original(search)
+            return original(search)
 
         return step
 

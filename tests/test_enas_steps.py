@@ -36,8 +36,8 @@ def test_every_epoch_is_trained_at_its_own_rate(digits, tmp_path, monkeypatch):
     used, step = [], sharing.weight_step
 
     def watched(search):
-        step(search)
         used.append((search.step // search.per_epoch, search.weight_optimizer.param_groups[0]["lr"]))
+        return step(search)
 
     monkeypatch.setattr(sharing, "weight_step", watched)
     settings = SMALL | EDGES | {"epochs": 3, "restart": 2, "controller_steps": 0}
@@ -131,9 +131,7 @@ def test_the_seed_decides_weights_and_controller(digits):
 def test_the_trace_holds_means_over_an_epoch(digits, tmp_path, monkeypatch):
     """Each batch: loss 2, a quarter right; each reward .5 beside an entropy; candidates .1, .6, .2."""
     candidates = [0.1, 0.6, 0.2]
-    monkeypatch.setattr(
-        sharing, "weight_step", lambda search: search.add(loss=torch.tensor(2.0), correct=torch.tensor(16))
-    )
+    monkeypatch.setattr(sharing, "weight_step", lambda search: (torch.tensor(2.0), torch.tensor(16)))
 
     def accuracy(search, architecture, positions):
         if len(positions) == 64:

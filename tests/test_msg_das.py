@@ -9,6 +9,7 @@ from nasbook import relaxations
 from nasbook.searchers import gdas, msg_das
 from nasbook.training import search as loop
 from nasbook.training.memory import SavedBytes
+from nasbook.training.numerics import frozen_statistics
 
 LIKE_GDAS = {"alpha_decay": 1e-3, "alpha_deviation": 1e-3}
 BARE = {"guidance": 0.0, "drop_ratios": ()}
@@ -219,7 +220,7 @@ def test_a_step_moves_towards_the_teacher_and_with_the_printed_sign_away(digits,
         if step is msg_das.architecture_step:
             soft = {kind: alpha.detach().softmax(-1) for kind, alpha in search.alphas.items()}
             paths = {kind: 8 * path * soft[kind] for kind, path in paths.items()}
-        with torch.no_grad(), loop.frozen_statistics(search.norms):
+        with torch.no_grad(), frozen_statistics(search.norms):
             each = [search.forward(images, {kind: p[k] for kind, p in paths.items()}) for k in range(8)]
             return sum(float(msg_das.guidance(scores, teach)) for scores in each)
 

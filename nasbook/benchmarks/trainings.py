@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch import Tensor
 
 from nasbook.benchmarks.rows import Protocol, Trained
-from nasbook.datasets.augment import augment, normalize
-from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData, Part
 from nasbook.datasets.local import stratified
 from nasbook.errors import NasbookError
 from nasbook.spaces.edge_cells import count
 from nasbook.spaces.edge_networks import EdgeNetwork
-from nasbook.training.numerics import arrange, cosine, memory_format, repeatable, set_rate, stream
+from nasbook.training.loop import Sums
+from nasbook.training.numerics import memory_format, repeatable
+from nasbook.training.scoring import score
+from nasbook.training.standalone import TrainConfig, learn, train_step, untrained
 
 
 def divide(data: ImageData, protocol: Protocol) -> dict[str, Part]:
@@ -45,55 +47,40 @@ def train_cell(cell: str, seed: int, protocol: Protocol, data: ImageData, parts:
     bit, but for the seconds. The accuracies after fewer epochs than the last are those on the way, not those of a
     shorter schedule.
     """
-    device = data.device
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    images, labels = parts["train"]
+    data = replace(data, images=images, labels=labels)
+    device, epochs = data.device, protocol.counts[-1]
     net = EdgeNetwork(cell, protocol.channels, protocol.cells, len(data.classes), seed=seed)
     net.to(device, memory_format=memory_format(device, None))
-    optimizer = torch.optim.SGD(
-        net.parameters(),
-        protocol.lr,
-        momentum=protocol.momentum,
-        weight_decay=protocol.weight_decay,
-        nesterov=True,
-        fused=True,
+    config = TrainConfig(
+        seed=seed,
+        epochs=epochs,
+        **protocol.model_dump(include={"batch_size", "lr", "momentum", "weight_decay", "padding"}),
+        **{"lr_end": 0.0, "clip": None, "drop_path": 0.0, "cutout": 0, "bfloat16": False},
     )
-    images, labels = parts["train"]
-    sampler = Sampler(torch.arange(len(labels)), protocol.batch_size, stream(seed, "order"))
-    draws = stream(seed, "augmentation")
+    training = untrained(net, config, torch.arange(len(labels)), nesterov=True, draws="augmentation")
     measured = {name: [] for name in ("train_loss", "valid_loss", "valid", "test")}
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
     seconds = 0.0
-    epochs = protocol.counts[-1]
+
+    def step(epoch: int) -> tuple[float, Tensor]:
+        nonlocal seconds
+        begun = clock()
+        loss, right = train_step(training, config, data, epoch)
+        value = loss.item()  # waits for the device, so that the seconds are those of the step
+        seconds += clock() - begun
+        return value, right
+
+    def end_epoch(epoch: int, sums: Sums) -> str:
+        if epoch in protocol.counts:
+            valid, test = (score(net, parts[name], data, batch=250, bfloat16=False) for name in ("valid", "test"))
+            measured["train_loss"].append(sums["loss"] / training.sampler.per_epoch)
+            measured["valid"].append(valid.right)
+            measured["valid_loss"].append(valid.loss)
+            measured["test"].append(test.right)
+        return ""
+
     with repeatable(device, 1):
-        for epoch in range(epochs):
-            begun, total = clock(), 0.0
-            net.train()
-            set_rate(optimizer, cosine(protocol.lr, 0.0, epoch, epochs))
-            for _ in range(sampler.per_epoch):
-                chosen = sampler.next().to(device)  # (B,)
-                batch = augment(images[chosen], data.mean, data.std, draws, padding=protocol.padding)
-                loss = F.cross_entropy(net(arrange(batch, None)), labels[chosen])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                total += loss.item()
-            seconds += clock() - begun
-            if epoch + 1 in protocol.counts:
-                measured["train_loss"].append(total / sampler.per_epoch)
-                right, loss = evaluate(net, parts["valid"], data)
-                measured["valid"].append(right)
-                measured["valid_loss"].append(loss)
-                measured["test"].append(evaluate(net, parts["test"], data)[0])
+        learn(training, config, step, end_epoch)
     counted = count(cell, protocol.channels, protocol.cells, len(data.classes), data.size)
     return Trained(*counted, seconds, **{name: tuple(values) for name, values in measured.items()})
-
-
-def evaluate(net: torch.nn.Module, part: Part, data: ImageData, batch: int = 250) -> tuple[int, float]:
-    """Images of ``part`` that ``net`` classifies right in evaluation mode, and the mean cross-entropy."""
-    net.eval()
-    right, loss = 0, 0.0
-    with torch.no_grad():
-        for images, labels in zip(part.images.split(batch), part.labels.split(batch)):
-            logits = net(arrange(normalize(images, data.mean, data.std), None))
-            right += int((logits.argmax(dim=1) == labels).sum())
-            loss += F.cross_entropy(logits, labels, reduction="sum").item()
-    return right, loss / len(part.labels)

@@ -60,7 +60,10 @@ def paths(search: Search) -> dict[str, Tensor]:
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Train the weights of the whole blend on images (B, 3, H, W), labels (B,); alphas get no gradient.
 
-    Returns the batch's loss and number correct, as does :func:`architecture_step`.
+        w <- w - lr grad_w L_train(w, alpha)
+
+    A step of Algorithm 1 towards the w*(alpha) of equation 4. Returns the batch's loss and number correct, as does
+    :func:`architecture_step`.
     """
     blend = {kind: path.detach() for kind, path in paths(search).items()}
     return descend_weights(search, search.forward(images, blend), labels)
@@ -69,7 +72,10 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Move the alphas on held-out images (B, 3, H, W), labels (B,); the weights stay.
 
-    At second order the loss is that of the weights after one virtual step on the present training batch.
+        alpha <- alpha - lr grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)
+
+    A step of Algorithm 1 towards equation 3, with equation 6 for w*. At second order xi is the weights' learning rate
+    and L_train that of the present training batch; at first order xi is 0.
     """
     with frozen_statistics(search.norms):
         if search.config.unrolling == "first-order":

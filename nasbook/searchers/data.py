@@ -21,7 +21,7 @@ from nasbook.searchers.derivation import probable_code_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import correct, descend_weights, move_alphas
+from nasbook.training.search import descend_alphas, descend_weights
 from nasbook.training.state import Search, SearchConfig, Splits
 
 
@@ -95,23 +95,28 @@ def paths(search: Search) -> dict[str, Tensor]:
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sample an architecture and train its weights on images (B, 3, H, W), labels (B,); alphas get no gradient.
 
-    Returns the batch's loss and number correct, as does :func:`architecture_step`.
+        w <- w - lr grad_w L_train(N(A, w)),    A_k = max_m h_k^(m),  h^(1), ..., h^(M) one-hot draws from p(alpha)
+
+    The inner problem of the poster's section "Differentiable Architecture Search", for one drawn code A. Returns the
+    batch's loss and number correct, as does :func:`architecture_step`.
     """
     drawn = {kind: path.detach() for kind, path in paths(search).items()}
     return descend_weights(search, search.forward(images, drawn), labels)
 
 
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Sample another architecture and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay."""
+    """Sample another architecture and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay.
+
+        alpha <- alpha - lr grad_alpha (L_val(N(A, w)) + code_weight |p(alpha) - A|_1)
+
+    The outer problem of that section; the second term, a mean, is the code's and is off by default.
+    """
     execute = "nonzero" if search.config.estimator == "executed" else "all"
     drawn = paths(search)
     with frozen_statistics(search.norms):
         scores = search.forward(images, drawn, execute=execute)
-    loss = F.cross_entropy(scores.float(), labels)
-    pulled = loss + search.config.code_weight * distance(search, drawn) if search.config.code_weight else loss
-    slopes = torch.autograd.grad(pulled, search.architecture, allow_unused=True, materialize_grads=True)
-    move_alphas(search, slopes)
-    return loss.detach(), correct(scores, labels)
+    pull = search.config.code_weight * distance(search, drawn) if search.config.code_weight else None
+    return descend_alphas(search, scores, labels, pull)
 
 
 def distance(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:

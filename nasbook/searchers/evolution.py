@@ -59,7 +59,9 @@ class Individual(NamedTuple):
 
 
 def search(trial: Trial) -> None:
-    """Fill the population at random, then replace one individual at a time until the budget is spent.
+    """Fill the population at random, then replace one individual at a time until the budget is spent: Algorithm 1,
+
+        child = mutate(argmax of S uniform draws from the population);  append(child);  remove(oldest)
 
     The trace has, for each evaluation after the first P, its ``parent``: the number of the parent's evaluation.
     """

@@ -73,14 +73,22 @@ def paths(search: Search) -> dict[str, Tensor]:
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sample an architecture and train its weights on images (B, 3, H, W), labels (B,); alphas get no gradient.
 
-    Returns the batch's loss and number correct, as does :func:`architecture_step`.
+        W <- W - lr grad_W L_T,    l(x, y) = -log Pr(y | x; a, w_a),  a ~ T_A
+
+    Algorithm 1 with the loss of equations 8 and 9. Returns the batch's loss and number correct, as does
+    :func:`architecture_step`.
     """
     drawn = {kind: path.detach() for kind, path in paths(search).items()}
     return descend_weights(search, search.forward(images, drawn), labels)
 
 
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Sample another architecture and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay."""
+    """Sample another architecture and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay.
+
+        A <- A - lr grad_A L_V
+
+    Algorithm 1: the same loss, forward by equation 5's one-hot sample, backward through equation 7's soft one.
+    """
     execute = "nonzero" if search.config.estimator == "executed" else "all"
     with frozen_statistics(search.norms):
         logits = search.forward(images, paths(search), execute=execute)

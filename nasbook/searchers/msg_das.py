@@ -7,7 +7,8 @@ output while searching, and the blend of all operations is a teacher that gets n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
@@ -23,7 +24,7 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_block
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import clear_weights, correct, move_alphas, move_weights
+from nasbook.training.search import back_propagate, clear_weights, correct, move_alphas_behind, move_weights
 from nasbook.training.state import Search, SearchConfig
 
 
@@ -88,11 +89,14 @@ def subgraphs(search: Search) -> dict[str, Tensor]:
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sample K architectures and train their weights on images (B, 3, H, W), labels (B,); alphas get no gradient.
 
-    Returns the batch's loss and number correct, means over the sub-graphs, as does :func:`architecture_step`.
+        w <- w - lr grad_w sum_k L^k
+
+    The sum is that of section 3.1, L^k that of equation 7, see :func:`objective`. Returns the batch's loss and number
+    correct, means over the sub-graphs, as does :func:`architecture_step`.
     """
     drawn = {kind: path.detach() for kind, path in subgraphs(search).items()}
     clear_weights(search)
-    said = back_propagate(search, drawn, images, labels)
+    said = back_propagate(objectives(search, drawn, images, labels))
     move_weights(search)
     return said
 
@@ -100,57 +104,41 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sample K other architectures and move the alphas on held-out images (B, 3, H, W), labels (B,); weights stay.
 
+        alpha <- alpha - lr grad_alpha sum_k L^k
+
     Each sub-graph gives the gradient of its own paths; the sampler's small graph is walked once, at the end.
     """
     drawn = subgraphs(search)
     leaves = {kind: path.detach().requires_grad_() for kind, path in drawn.items()}
     with frozen_statistics(search.norms):
-        said = back_propagate(search, leaves, images, labels, inputs=list(leaves.values()))
-    # A cell that drew only `none` cuts off what lies before it; cut-off paths have gradient zero.
-    gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
-    move_alphas(search, torch.autograd.grad(list(drawn.values()), search.architecture, gradients))
+        said = back_propagate(objectives(search, leaves, images, labels), inputs=list(leaves.values()))
+    move_alphas_behind(search, drawn, leaves)
     return said
 
 
-def back_propagate(
-    search: Search,
-    drawn: Mapping[str, Tensor],
-    images: Tensor,
-    labels: Tensor,
-    inputs: Sequence[Tensor] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Add the gradients of all sub-graphs of ``drawn``, kind to (K, E, O), in turn, to ``inputs``, else the weights.
-
-    Returns the means over the sub-graphs of the cross-entropy and of the number correct.
-    """
+def objectives(
+    search: Search, drawn: Mapping[str, Tensor], images: Tensor, labels: Tensor
+) -> list[Callable[[], tuple[Tensor, Tensor, Tensor]]]:
+    """Each sub-graph of ``drawn``, kind to (K, E, O), as a function without arguments; see :func:`objective`."""
     soft = teacher(search, images) if guidance_weight(search) else None
-    found, right = [], []
-    for k in range(search.config.subgraphs):
-        path = {kind: one[k] for kind, one in drawn.items()}  # (K, E, O) -> (E, O)
-        loss, hits = back_propagate_one(search, path, images, labels, soft, inputs)
-        found.append(loss)
-        right.append(hits)
-    return torch.stack(found).mean(), torch.stack(right).float().mean()  # (K,) -> () each
+    paths = [{kind: one[k] for kind, one in drawn.items()} for k in range(search.config.subgraphs)]  # (E, O) each
+    return [partial(objective, search, path, images, labels, soft) for path in paths]
 
 
-def back_propagate_one(
-    search: Search,
-    path: Mapping[str, Tensor],
-    images: Tensor,
-    labels: Tensor,
-    soft: Tensor | None,
-    inputs: Sequence[Tensor] | None,
-) -> tuple[Tensor, Tensor]:
-    """The same for one sub-graph, kind to (E, O), with the teacher's ``soft`` labels (B, classes).
+def objective(
+    search: Search, path: Mapping[str, Tensor], images: Tensor, labels: Tensor, soft: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """L^k of one sub-graph, kind to (E, O), with the teacher's ``soft`` labels (B, classes), of equation 7:
 
-    A function of its own, so that its graph is gone when the next is made: a backward pass into the paths alone frees
-    the tensors on its way and no others.
+        L^k = L_cls - lambda sum_c p_super(c) log p_sub(c)
+
+    It is called when its turn has come, so that one sub-graph's activations are there at a time. Also returns the
+    cross-entropy L_cls, detached, and the number correct.
     """
     scores = search.forward(images, path, disturb=dropped_skips(search))
     loss = F.cross_entropy(scores.float(), labels)
     guided = loss if soft is None else loss + guidance_weight(search) * guidance(scores, soft)
-    guided.backward(inputs=inputs)
-    return loss.detach(), correct(scores, labels)
+    return guided, loss.detach(), correct(scores, labels)
 
 
 def teacher(search: Search, images: Tensor) -> Tensor:
@@ -181,7 +169,8 @@ def drop_ratio(config: Config, epoch: int) -> float:
 
 
 def dropped_skips(search: Search) -> Disturbance | None:
-    """DropBlock-Identity as the net takes it: a function of an operation's name and output; None if nothing drops."""
+    """The mask of DropBlock-Identity, y = g(alpha_id) (x m), equation 4, as the net takes it: a function of an
+    operation's name and output; None if nothing drops."""
     ratio = drop_ratio(search.config, search.epoch)
     if not ratio:
         return None

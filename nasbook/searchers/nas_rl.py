@@ -173,7 +173,13 @@ class Search:
         return self.baseline(replica.rewards - self.config.entropy_weight * replica.drawn.log_probabilities)
 
     def gradient(self, replica: Replica) -> np.ndarray:
-        """(P,): what the replica pushes: REINFORCE where it drew, or PPO's at the parameters of now."""
+        """(P,): what the replica pushes: REINFORCE where it drew, or PPO's at the parameters of now.
+
+            1/m sum_k sum_t grad log P(a_t | a_1, ..., a_(t-1); theta) (R_k - b)
+
+        Section 3.2. With a ``clip``, PPO's clipped ratio of probabilities takes the place of the logarithm (Schulman et
+        al., 2017, arXiv 1707.06347).
+        """
         tokens, weights = replica.drawn.tokens, replica.gains
         self.controller.load(replica.vector if self.config.clip is None else self.server.pull()[0])
         if self.config.clip is not None:

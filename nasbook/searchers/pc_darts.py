@@ -71,7 +71,10 @@ def temperature(config: Config, epoch: int) -> None:
 def paths(search: Search) -> dict[str, Tensor]:
     """The blend: for each kind of cell (E, O), each edge's probabilities times its weight; the rows of a node sum to 1.
 
-    The channels that go round the operations take the row's sum, which is the edge's weight.
+        x_j = sum_i softmax(beta)_ij (sum_o softmax(alpha_ij)_o o(S x_i) + (1 - S) x_i)
+
+    Sections 3.2 and 3.3, with S the mask of the channels that the operations see; those that go round them take the
+    row's sum, which is the edge's weight.
     """
 
     def blend(alpha: Tensor, beta: Tensor) -> Tensor:
@@ -90,6 +93,8 @@ def edge_weights(beta: Tensor, nodes: int) -> Tensor:
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Train the weights of the whole blend on images (B, 3, H, W), labels (B,); the architecture gets no gradient.
 
+        w <- w - lr grad_w L_train(w, alpha, beta)
+
     Returns the batch's loss and number correct, as does :func:`architecture_step`.
     """
     blend = {kind: path.detach() for kind, path in paths(search).items()}
@@ -97,7 +102,10 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
 
 
 def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Move alphas and betas on held-out images (B, 3, H, W), labels (B,); the weights stay."""
+    """Move alphas and betas on held-out images (B, 3, H, W), labels (B,); the weights stay.
+
+    (alpha, beta) <- (alpha, beta) - lr grad L_val(w, alpha, beta),    DARTS's first order
+    """
     with frozen_statistics(search.norms):
         return descend_alphas(search, search.forward(images, paths(search)), labels)
 

@@ -62,6 +62,8 @@ def search(trial: Trial) -> Hashable:
 def grow(trial: Trial, learn: Learn) -> Hashable:
     """Algorithm 1 with any predictor: K = 1 is greedy, and a K as large as a level with true predictions is exact.
 
+        S_b = the K of all one-block extensions of S_(b-1) whose predicted accuracy is largest
+
     A cell that was evaluated at a lower level already, because the added block changes nothing, is not evaluated again.
     Raises NasbookError for a space that does not grow.
     """

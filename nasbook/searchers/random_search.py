@@ -33,7 +33,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
 
 
 def search(trial: Trial) -> None:
-    """Draw and evaluate until the budget is spent."""
+    """Draw and evaluate until the budget is spent; what is found is argmax over a_1, ..., a_n uniform of score(a)."""
     config, seen = trial.config, set()
     while True:
         batch = [tokens for _ in range(config.batch) if (tokens := draw(trial, seen)) is not None]

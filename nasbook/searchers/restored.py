@@ -74,8 +74,16 @@ def evaluator(run: Run, data: ImageData) -> SharedWeights:
     if run.config.get("method") not in SHARING:
         raise NasbookError(f"{run!r} has no shared weights that judge any architecture: a search by enas has them")
     search = trained_search(run, data)
-    positions, size = search.parts["selection"], search.config.batch_size
-    return SharedWeights(search.net, data=data, positions=positions, batch_size=size, name=run.folder.name)
+    config = search.config
+    return SharedWeights(
+        search.net,
+        data=data,
+        positions=search.parts["selection"],
+        batch_size=config.batch_size,
+        name=run.folder.name,
+        bfloat16=config.bfloat16,
+        channels_last=config.channels_last,
+    )
 
 
 def rankings(runs: Iterable[Run], data: ImageData, architectures: Sequence[Hashable]) -> pd.DataFrame:

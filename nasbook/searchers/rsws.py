@@ -82,13 +82,18 @@ def random_path(config: Config, generator: torch.Generator) -> Tensor:
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Draw an architecture and train its weights on images (B, 3, H, W), labels (B,); the rest is not touched.
 
-    Returns the batch's loss and number correct.
+        w_a <- w_a - lr grad L_train(w_a),    a uniform
+
+    The update of the paper's random search with weight-sharing. Returns the batch's loss and number correct.
     """
     return descend_weights(search, search.forward(images, paths(search)), labels)
 
 
 def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
-    """The best of random architectures by held-out accuracy with the shared weights, and its lead over the second."""
+    """The best of random architectures by held-out accuracy with the shared weights, and its lead over the second:
+
+    argmax over a_1, ..., a_n uniform of accuracy(a; w_a), on few images first, the finalists on all
+    """
     config = search.config
     draws = stream(config.seed, f"candidates {search.epoch}")
     count = config.candidates if search.epoch == config.epochs else config.glances

@@ -15,7 +15,6 @@ import pandas as pd
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from nasbook import relaxations
 from nasbook.searchers.derivation import every_edge_rule
@@ -25,7 +24,7 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import drop_path
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import clear_weights, correct, move_weights
+from nasbook.training.search import descend_both
 from nasbook.training.state import Search, SearchConfig, Splits
 
 
@@ -74,20 +73,16 @@ def paths(search: Search) -> dict[str, Tensor]:
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Train weights and alphas together on images (B, 3, H, W), labels (B,), by one backward pass.
+    """Train weights and alphas together on images (B, 3, H, W), labels (B,), by one backward pass through
 
-    Returns the batch's loss, without the penalty, and number correct.
+        L(w, Z) + eta R(Z),    Z ~ p(Z; alpha), one draw for the expectation
+
+    the objective of the paper's sections on parameter learning and on the resource constraint; eta is
+    ``resource_weight``. Returns the batch's loss, without the penalty, and number correct.
     """
     config, drawn = search.config, paths(search)
     logits = search.forward(images, drawn, execute="all", disturb=dropped_paths(search))
-    loss = F.cross_entropy(logits.float(), labels)
-    clear_weights(search)
-    search.alpha_optimizer.zero_grad(set_to_none=True)
-    (loss + config.resource_weight * penalty(search, drawn)).backward()
-    torch.nn.utils.clip_grad_norm_(search.architecture, config.alpha_clip)
-    search.alpha_optimizer.step()
-    move_weights(search)
-    return loss.detach(), correct(logits, labels)
+    return descend_both(search, logits, labels, config.resource_weight * penalty(search, drawn), config.alpha_clip)
 
 
 def dropped_paths(search: Search) -> Disturbance | None:
@@ -107,7 +102,7 @@ _COSTS: WeakKeyDictionary[CellSupernet, dict[str, Tensor]] = WeakKeyDictionary()
 
 
 def penalty(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:
-    """The share of the super-net's resource that the sample ``drawn``, kind to (E, O), keeps: a scalar in [0, 1].
+    """R(Z): the share of the super-net's resource that the sample ``drawn``, kind to (E, O), keeps, in [0, 1].
 
     0 where no operation costs anything.
     """

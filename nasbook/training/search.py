@@ -1,17 +1,16 @@
-"""The bilevel search loop that every one-shot method shares: weights on one split, alphas on the other.
+"""The bilevel search that every one-shot method shares: weights on one split, alphas on the other.
 
-A method brings ``temperature``, ``paths``, ``weight_step``, ``architecture_step`` and ``derive``; the loop owns
-epochs, schedules, data order, evaluation, trace, checkpoints and progress. Algorithm 1 of GDAS (Dong & Yang,
-2019, arXiv 1910.04465) and of DARTS (Liu et al., 2019, arXiv 1806.09055).
+A method brings ``temperature``, ``paths``, ``weight_step``, ``architecture_step`` and ``derive``; this file what the
+steps move, which of them a batch takes, and what an epoch writes down; ``nasbook.training.loop`` is the loop.
+Algorithm 1 of GDAS (Dong & Yang, 2019, arXiv 1910.04465) and of DARTS (Liu et al., 2019, arXiv 1806.09055).
 """
 
 from __future__ import annotations
 
-import math
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,16 +20,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nasbook import machine
-from nasbook.datasets.augment import augment, normalize
+from nasbook.datasets.augment import augment
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
 from nasbook.errors import NasbookError
-from nasbook.progress import reporter
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.training.numerics import arrange, check_finite, cosine, frozen_statistics, repeatable, set_rate, stream
+from nasbook.training.loop import Step, Sums, note_cost, run_epochs
+from nasbook.training.numerics import arrange, cosine, repeatable, stream
+from nasbook.training.scoring import correct, score, taken
 from nasbook.training.state import Search, SearchConfig, Splits, start
 
 
@@ -85,15 +85,62 @@ def move_weights(search: Search) -> None:
     search.weight_optimizer.step()
 
 
-def descend_alphas(search: Search, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of the architecture optimizer on the cross-entropy of ``logits`` (B, classes) and ``labels`` (B,).
+def descend_alphas(
+    search: Search, logits: Tensor, labels: Tensor, penalty: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The same for the architecture optimizer, on the cross-entropy plus the scalar ``penalty``.
 
-    Returns (loss, number correct), detached scalars. Only the gradients of the architecture are computed.
+    Only the gradients of the architecture are computed.
     """
     loss = F.cross_entropy(logits.float(), labels)
+    total = loss if penalty is None else loss + penalty
     # A cell that drew only `none` cuts off what lies before it; cut-off alphas have gradient zero.
-    move_alphas(search, torch.autograd.grad(loss, search.architecture, allow_unused=True, materialize_grads=True))
+    move_alphas(search, torch.autograd.grad(total, search.architecture, allow_unused=True, materialize_grads=True))
     return loss.detach(), correct(logits, labels)
+
+
+def descend_both(
+    search: Search, logits: Tensor, labels: Tensor, penalty: Tensor, alpha_clip: float
+) -> tuple[Tensor, Tensor]:
+    """One step of both optimizers, by one backward pass, on the cross-entropy plus ``penalty``; the norm of the
+    architecture's gradient is at most ``alpha_clip``. Takes and returns the same as :func:`descend_alphas`."""
+    loss = F.cross_entropy(logits.float(), labels)
+    clear_weights(search)
+    search.alpha_optimizer.zero_grad(set_to_none=True)
+    (loss + penalty).backward()
+    torch.nn.utils.clip_grad_norm_(search.architecture, alpha_clip)
+    search.alpha_optimizer.step()
+    move_weights(search)
+    return loss.detach(), correct(logits, labels)
+
+
+def back_propagate(
+    objectives: Iterable[Callable[[], tuple[Tensor, Tensor, Tensor]]], inputs: Sequence[Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Add the gradient of each objective, one after the other, to ``inputs`` (None: to all that it depends on).
+
+    An objective gives what is minimised, the loss to report and the number correct, all scalars. Returns the means of
+    the last two.
+    """
+    told = []
+    for objective in objectives:
+        total, *said = objective()
+        total.backward(inputs=inputs)
+        # gone before the next one is made: a pass into `inputs` alone frees the tensors on its way and no others
+        del total
+        told.append(said)
+    losses, right = map(torch.stack, zip(*told))  # (K,) each
+    return losses.mean(), right.float().mean()
+
+
+def move_alphas_behind(search: Search, paths: Mapping[str, Tensor], leaves: Mapping[str, Tensor]) -> None:
+    """One step of the architecture optimizer along the gradients that ``leaves``, detached ``paths``, have received.
+
+    The sampler's small graph, from the alphas to the paths, is walked once.
+    """
+    # A cell that drew only `none` cuts off what lies before it; cut-off paths have gradient zero.
+    slopes = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
+    move_alphas(search, torch.autograd.grad(list(paths.values()), search.architecture, slopes))
 
 
 def move_alphas(search: Search, gradients: Sequence[Tensor]) -> None:
@@ -101,11 +148,6 @@ def move_alphas(search: Search, gradients: Sequence[Tensor]) -> None:
     for logits, gradient in zip(search.architecture, gradients, strict=True):
         logits.grad = gradient
     search.alpha_optimizer.step()
-
-
-def correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many of ``logits`` (B, classes) are largest at ``labels`` (B,): a detached scalar on their device."""
-    return (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()
 
 
 def run_search(
@@ -152,37 +194,37 @@ def run_search(
 
 
 def alternate(job: Job, search: Search) -> None:
-    """The loop: for each batch, one step on the weights and one on the alphas, in the order of the config.
+    """For each batch, one step on the weights and one on the alphas, in the order of the config.
 
     Both batches are there before the first step, because a second-order step on the alphas looks at both.
     """
-    config, method, writer = search.config, job.method, job.writer
-    per_epoch = search.per_epoch
-    steps = {"weights": method.weight_step}
+    config, method = search.config, job.method
+    updates = {"weights": method.weight_step}
     if "alphas" in config.updates:
-        steps["alphas"] = method.architecture_step
+        updates["alphas"] = method.architecture_step
     if not search.record.steps:
         search.record.snapshot(0, search.alphas, method.derive(search)[0], search.betas)
-    with reporter(f"{job.name} seed {config.seed}", config.epochs, search.epoch) as report:
-        tick = time.monotonic()
-        while search.step < config.epochs * per_epoch:
-            epoch = search.epoch
-            search.tau = method.temperature(config, epoch)
-            rate = cosine(config.weight_lr, config.weight_lr_end, epoch, config.epochs)
-            set_rate(search.weight_optimizer, rate)
-            order = config.steps_in(epoch)
-            search.batches = {part: next_batch(search, part) for part in config.updates if part in order}
-            for part in order:
-                loss, right = steps[part](search, *search.batches[part])
-                for quantity, value in ((f"{part} loss", loss), (f"{part} correct", right)):
-                    search.totals[quantity] = search.totals.get(quantity, 0) + value
-            search.step += 1
-            search.seconds, tick = search.seconds + time.monotonic() - tick, time.monotonic()
-            if search.step % per_epoch == 0:
-                report(end_epoch(job, search, epoch + 1, per_epoch, rate))
-            if writer.due():
-                writer.save(search.state_dict())
-    writer.save(search.state_dict())
+
+    def steps(epoch: int) -> list[Step]:
+        search.tau = method.temperature(config, epoch)
+        order = config.steps_in(epoch)
+        search.batches = {part: next_batch(search, part) for part in config.updates if part in order}
+        names = {part: (f"{part} loss", f"{part} correct") for part in order}
+        return [(names[part], partial(updates[part], search, *search.batches[part])) for part in order]
+
+    rates = {"weights": "weight_lr", "alphas": "alpha_lr"}
+    run_epochs(
+        search,
+        steps,
+        partial(end_epoch, job, search),
+        epochs=config.epochs,
+        per_epoch=search.per_epoch,
+        optimizer=search.weight_optimizer,
+        rate=partial(cosine, config.weight_lr, config.weight_lr_end, epochs=config.epochs),
+        finite={f"{part} loss": (rates[part], getattr(config, rates[part])) for part in config.order},
+        label=f"{job.name} seed {config.seed}",
+        writer=job.writer,
+    )
 
 
 def next_batch(search: Search, part: Splits) -> tuple[Tensor, Tensor]:
@@ -194,22 +236,18 @@ def next_batch(search: Search, part: Splits) -> tuple[Tensor, Tensor]:
     return arrange(images, search.config.channels_last), data.labels[chosen]
 
 
-def end_epoch(job: Job, search: Search, epoch: int, per_epoch: int, rate: float) -> str:
-    """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
-    config, record, method = search.config, search.record, job.method
-    losses = {part: float(search.totals[f"{part} loss"]) / per_epoch for part in config.steps_in(epoch - 1)}
+def end_epoch(job: Job, search: Search, epoch: int, sums: Sums) -> str:
+    """Write down epoch number ``epoch`` (from 1) with its ``sums``, publish what there is, and say it in a line."""
+    config, record, method, per_epoch = search.config, search.record, job.method, search.per_epoch
+    losses = {part: float(sums[f"{part} loss"]) / per_epoch for part in config.steps_in(epoch - 1)}
     for part, loss in losses.items():
-        setting = "weight_lr" if part == "weights" else "alpha_lr"
-        check_finite(loss, epoch, setting, getattr(config, setting))
-        right = float(search.totals[f"{part} correct"]) / (per_epoch * config.batch_size)
+        right = float(sums[f"{part} correct"]) / (per_epoch * config.batch_size)
         record.add(epoch, part, loss=loss, accuracy=right)
-    record.add(epoch, "search", executed=search.totals["executed"] / per_epoch)
-    spent = sum(seconds for _, seconds, _ in record.costs)
-    record.costs.append([epoch, search.seconds - spent, machine.peak_memory(search.data.device)])
-    search.totals = {}
+    record.add(epoch, "search", executed=sums["executed"] / per_epoch)
+    note_cost(record, epoch, search.seconds, search.data.device)
     held_out = sampled_accuracy(method, search, epoch)
     genotype, margins = method.derive(search)
-    record.add(epoch, "weights", learning_rate=rate)
+    record.add(epoch, "weights", learning_rate=search.weight_optimizer.param_groups[0]["lr"])
     record.add(epoch, "selection", accuracy=held_out)
     heat = {} if search.tau is None else {"temperature": search.tau}
     record.add(epoch, "search", **heat, **shape_of(search, genotype))
@@ -247,14 +285,15 @@ def sampled_accuracy(method: Method, search: Search, epoch: int) -> float:
 def accuracy(search: Search, paths: Callable[[], dict[str, Tensor]], positions: Tensor, batch: int = 64) -> float:
     """The share of the images at ``positions`` (N,) that the super-net gets right, with fresh ``paths`` for each batch.
 
-    Normalises by the statistics of the batch: running statistics would mix the paths of all operations. What runs here
-    is not counted among the operations of the epoch.
+    What runs here is not counted among the operations of the epoch.
     """
-    data, layout, totals = search.data, search.config.channels_last, dict(search.totals)
-    right = torch.zeros((), dtype=torch.int64, device=data.device)
-    with torch.no_grad(), frozen_statistics(search.norms):
-        for chosen in positions.to(data.device).chunk(math.ceil(len(positions) / batch)):  # (N,) -> (B,) each
-            images = arrange(normalize(data.images[chosen], data.mean, data.std), layout)
-            right += correct(search.forward(images, paths()), data.labels[chosen])
+    totals, data = dict(search.totals), search.data
+    how = {"bfloat16": search.config.bfloat16, "channels_last": search.config.channels_last}
+
+    def forward(images: Tensor) -> Tensor:
+        return search.forward(images, paths())
+
+    part = taken(data, positions)
+    found = score(search.net, part, data, forward=forward, norms=search.norms, batch=batch, **how)
     search.totals = totals
-    return float(right) / len(positions)
+    return found.accuracy

@@ -7,9 +7,9 @@ scheduled drop-path, an auxiliary head and cutout. The test error reported is th
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +23,28 @@ from nasbook import machine
 from nasbook.config import LoopConfig, profile_values
 from nasbook.datasets.augment import augment, normalize
 from nasbook.datasets.batches import Sampler
-from nasbook.datasets.images import ImageData, check_data
+from nasbook.datasets.images import ImageData, Part, check_data
 from nasbook.errors import NasbookError
 from nasbook.files import folder_path, run_folder
-from nasbook.progress import reporter
 from nasbook.runs.record import Record
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_path_masks
-from nasbook.training.numerics import (
-    arrange,
-    autocast,
-    check_convolutions,
-    check_finite,
-    cosine,
-    memory_format,
-    repeatable,
-    set_rate,
-    stream,
-)
+from nasbook.training.loop import Sums, run_epochs
+from nasbook.training.numerics import arrange, autocast, check_convolutions, cosine, memory_format, repeatable, stream
+from nasbook.training.scoring import correct, score
 
 
 class TrainConfig(LoopConfig):
-    """Settings of stand-alone training; the defaults are DARTS's for CIFAR-10."""
+    """Settings of stand-alone training; the defaults are DARTS's for CIFAR-10. ``clip`` None: gradients of any norm."""
 
     epochs: int = Field(600, gt=0)
     batch_size: int = Field(96, gt=1)
     lr: float = Field(0.025, gt=0)
     lr_end: float = Field(0.0, ge=0)
+    clip: float | None = Field(5.0, gt=0)
     drop_path: float = Field(0.2, ge=0, lt=1)
     auxiliary_weight: float = Field(0.4, ge=0)
     cutout: int = Field(16, ge=0)
@@ -67,6 +59,10 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
 training, the larger its steps and the less it is regularised."""
 
 
+SUMS = ("loss", "correct")
+"""What a step returns."""
+
+
 @dataclass
 class Training:
     """Everything that changes while a network trains."""
@@ -78,13 +74,13 @@ class Training:
     record: Record = field(default_factory=Record)
     step: int = 0
     seconds: float = 0.0
-    totals: list[Tensor] = field(default_factory=list)
+    totals: Sums = field(default_factory=dict)
 
     def state_dict(self) -> dict:
         """All that a bit-exact continuation needs, as tensors and plain values."""
         parts = {name: getattr(self, name).state_dict() for name in ("net", "optimizer", "sampler", "record")}
-        plain = {name: getattr(self, name) for name in ("step", "seconds", "totals")}
-        return {**parts, **plain, "draws": self.draws.get_state()}
+        sums = list(self.totals.values())
+        return {**parts, "step": self.step, "seconds": self.seconds, "totals": sums, "draws": self.draws.get_state()}
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from ``state``, on the device where the net lies."""
@@ -92,7 +88,7 @@ class Training:
             getattr(self, name).load_state_dict(state[name])
         device = next(self.net.parameters()).device
         self.step, self.seconds = state["step"], state["seconds"]
-        self.totals = [total.to(device) for total in state["totals"]]
+        self.totals = {name: total.to(device) for name, total in zip(SUMS, state["totals"])}
         self.draws.set_state(state["draws"])
 
 
@@ -130,18 +126,7 @@ def train(
         **config.model_dump(mode="json"),
     }
     net.to(data.device, memory_format=memory_format(data.device, config.channels_last))
-    training = Training(
-        net,
-        torch.optim.SGD(
-            net.parameters(),
-            config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            fused=True,
-        ),
-        Sampler(torch.arange(len(data.labels)), config.batch_size, stream(config.seed, "order")),
-        stream(config.seed, "augmentation and drop-path"),
-    )
+    training = untrained(net, config, torch.arange(len(data.labels)), nesterov=False)
     with RunWriter(folder, header) as writer, repeatable(data.device, config.threads):
         state = writer.restore()
         if state is not None:
@@ -183,30 +168,49 @@ def check_network(net: object, data: ImageData) -> None:
         )
 
 
-def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter, label: str) -> None:
-    per_epoch = training.sampler.per_epoch
+def untrained(
+    net: nn.Module, config: TrainConfig, positions: Tensor, *, nesterov: bool, draws: str = "augmentation and drop-path"
+) -> Training:
+    """The state before the first step on the images at ``positions`` (N,); ``draws`` names the stream of its steps."""
+    optimizer = torch.optim.SGD(
+        net.parameters(),
+        config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=nesterov and config.momentum > 0,
+        fused=True,
+    )
+    sampler = Sampler(positions, config.batch_size, stream(config.seed, "order"))
+    return Training(net, optimizer, sampler, stream(config.seed, draws))
+
+
+def learn(
+    training: Training, config: TrainConfig, step: Callable[[int], tuple], end_epoch: Callable[[int, Sums], str], **how
+) -> None:
+    """Take ``step(epoch)`` for each batch, along a cosine; the rest is for :func:`nasbook.training.loop.run_epochs`."""
     training.net.train()
-    with reporter(label, config.epochs, training.step // per_epoch) as report:
-        tick = time.monotonic()
-        while training.step < config.epochs * per_epoch:
-            epoch = training.step // per_epoch
-            rate = cosine(config.lr, config.lr_end, epoch, config.epochs)
-            set_rate(training.optimizer, rate)
-            loss, correct = train_step(training, config, data, epoch)
-            training.totals = [a + b for a, b in zip(training.totals or (0, 0), (loss, correct))]
-            training.step += 1
-            training.seconds, tick = training.seconds + time.monotonic() - tick, time.monotonic()
-            if training.step % per_epoch == 0:
-                loss, correct = (float(total) / per_epoch for total in training.totals)
-                check_finite(loss, epoch + 1, "lr", config.lr)
-                right = correct / config.batch_size
-                training.totals = []
-                training.record.add(epoch + 1, "train", loss=loss, accuracy=right, learning_rate=rate)
-                writer.publish(training.record)
-                report(f"loss {loss:.3f}  training accuracy {right:.1%}")
-            if writer.due():
-                writer.save(training.state_dict())
-    writer.save(training.state_dict())
+    run_epochs(
+        training,
+        lambda epoch: [(SUMS, partial(step, epoch))],
+        end_epoch,
+        epochs=config.epochs,
+        per_epoch=training.sampler.per_epoch,
+        optimizer=training.optimizer,
+        rate=partial(cosine, config.lr, config.lr_end, epochs=config.epochs),
+        **how,
+    )
+
+
+def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter, label: str) -> None:
+    def end_epoch(epoch: int, sums: Sums) -> str:
+        loss, correct = (float(sums[name]) / training.sampler.per_epoch for name in SUMS)
+        right, rate = correct / config.batch_size, training.optimizer.param_groups[0]["lr"]
+        training.record.add(epoch, "train", loss=loss, accuracy=right, learning_rate=rate)
+        writer.publish(training.record)
+        return f"loss {loss:.3f}  training accuracy {right:.1%}"
+
+    step = partial(train_step, training, config, data)
+    learn(training, config, step, end_epoch, finite={"loss": ("lr", config.lr)}, label=label, writer=writer)
 
 
 def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: int) -> tuple[Tensor, Tensor]:
@@ -236,9 +240,10 @@ def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: 
         total = loss + config.auxiliary_weight * F.cross_entropy(auxiliary.float(), labels)
     training.optimizer.zero_grad(set_to_none=True)
     total.backward()
-    torch.nn.utils.clip_grad_norm_(net.parameters(), config.clip)
+    if config.clip is not None:
+        torch.nn.utils.clip_grad_norm_(net.parameters(), config.clip)
     training.optimizer.step()
-    return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
+    return loss.detach(), correct(logits, labels)
 
 
 def _report_test(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter) -> None:
@@ -258,14 +263,8 @@ def accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, data: ImageData, config: TrainConfig, batch: int = 256
 ) -> float:
     """Fraction of ``images`` (N, 3, H, W) uint8 that ``net`` classifies right, in evaluation mode."""
-    net.eval()
-    correct = 0
-    with torch.no_grad(), autocast(images.device, config.bfloat16):
-        for x, y in zip(images.split(batch), labels.split(batch)):
-            logits = net(arrange(normalize(x, data.mean, data.std), config.channels_last))
-            correct += int((logits.argmax(dim=1) == y).sum())
-    net.train()
-    return correct / len(labels)
+    how = {"bfloat16": config.bfloat16, "channels_last": config.channels_last}
+    return score(net, Part(images, labels), data, batch=batch, **how).accuracy
 
 
 def train_seeds(

@@ -1,4 +1,4 @@
-"""The loop of a search with shared weights and a controller (Pham et al., 2018, arXiv 1802.03268, section 2.2).
+"""A search with shared weights and a controller (Pham et al., 2018, arXiv 1802.03268, section 2.2).
 
 An epoch trains the weights on every batch of their part, each on one architecture that the controller draws, and then
 the controller by REINFORCE on held-out batches. This is no alternation batch by batch as in ``training.search``, and
@@ -8,9 +8,8 @@ what is learned is not a table of alphas; the run folder, checkpoints and trace 
 from __future__ import annotations
 
 import json
-import math
-import time
 from collections.abc import Hashable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,25 +19,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbook import machine
-from nasbook.datasets.augment import augment, normalize
+from nasbook.datasets.augment import augment
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
-from nasbook.progress import reporter
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas.method import Config, dropout
 from nasbook.searchers.enas.state import SharedSearch, begin
 from nasbook.spaces.genotypes import Genotype
-from nasbook.training.numerics import (
-    arrange,
-    autocast,
-    check_finite,
-    cosine,
-    frozen_statistics,
-    repeatable,
-    set_rate,
-    stream,
-)
+from nasbook.training.loop import Step, Sums, note_cost, run_epochs
+from nasbook.training.numerics import arrange, autocast, cosine, repeatable, stream
+from nasbook.training.scoring import correct, score, taken
 
 
 def run_search(config: Config, data: ImageData, profile: str, folder: str | Path) -> Run:
@@ -62,24 +53,26 @@ def run_search(config: Config, data: ImageData, profile: str, folder: str | Path
 
 
 def alternate(search: SharedSearch, writer: RunWriter) -> None:
-    """The loop: weights, weights, ..., controller, controller, ..., epoch after epoch."""
-    config, per_epoch, batches = search.config, search.per_epoch, search.samplers["weights"].per_epoch
-    with reporter(f"enas seed {config.seed}", config.epochs, search.step // per_epoch) as report:
-        tick = time.monotonic()
-        while search.step < config.epochs * per_epoch:
-            epoch, place = divmod(search.step, per_epoch)
-            if place < batches:
-                set_rate(search.weight_optimizer, rate(config, epoch))
-                weight_step(search)
-            else:
-                controller_step(search)
-            search.step += 1
-            search.seconds, tick = search.seconds + time.monotonic() - tick, time.monotonic()
-            if search.step % per_epoch == 0:
-                report(end_epoch(search, writer, epoch + 1))
-            if writer.due():
-                writer.save(search.state_dict())
-    writer.save(search.state_dict())
+    """Weights, weights, ..., controller, controller, ..., epoch after epoch."""
+    config, batches = search.config, search.samplers["weights"].per_epoch
+
+    def steps(epoch: int) -> list[Step]:
+        if search.step % search.per_epoch < batches:
+            return [(("loss", "correct"), partial(weight_step, search))]
+        return [(("reward", "entropy"), partial(controller_step, search))]
+
+    run_epochs(
+        search,
+        steps,
+        partial(end_epoch, search, writer),
+        epochs=config.epochs,
+        per_epoch=search.per_epoch,
+        optimizer=search.weight_optimizer,
+        rate=partial(rate, config),
+        finite={"loss": ("weight_lr", config.weight_lr)},
+        label=f"enas seed {config.seed}",
+        writer=writer,
+    )
 
 
 def rate(config: Config, epoch: int) -> float:
@@ -91,8 +84,14 @@ def rate(config: Config, epoch: int) -> float:
     return cosine(config.weight_lr, config.weight_lr_end, epoch, length)
 
 
-def weight_step(search: SharedSearch) -> None:
-    """Draw an architecture and train its weights on a batch of the weights' part; the others keep ``grad is None``."""
+def weight_step(search: SharedSearch) -> tuple[Tensor, Tensor]:
+    """Draw an architecture and train its weights on a batch of the weights' part; the others keep ``grad is None``.
+
+        w <- w - lr grad_w L_train(m; w),    m ~ pi(m; theta)
+
+    Section 2.2's estimate of the gradient, with one architecture. Returns the batch's loss, that of the first
+    classifier, and number correct.
+    """
     config, data = search.config, search.data
     tokens = search.controller.sample(1, search.draws(f"architecture {search.step}"))[0]
     chosen = search.samplers["weights"].next().to(data.device)  # (B,)
@@ -110,8 +109,7 @@ def weight_step(search: SharedSearch) -> None:
     total.backward()
     clip_each(search.net, config.clip)
     search.weight_optimizer.step()
-    right = (logits.detach().argmax(dim=1) == labels).sum()  # (B, classes) -> ()
-    search.add(loss=loss.detach(), correct=right)
+    return loss.detach(), correct(logits, labels)
 
 
 def clip_each(net: nn.Module, limit: float) -> None:
@@ -121,8 +119,14 @@ def clip_each(net: nn.Module, limit: float) -> None:
     torch._foreach_mul_(gradients, list((limit / (norms + 1e-6)).clamp(max=1).unbind()))
 
 
-def controller_step(search: SharedSearch) -> None:
-    """Draw architectures, reward each by its accuracy on a batch of its own, and teach the controller."""
+def controller_step(search: SharedSearch) -> tuple[float, float]:
+    """Draw architectures, reward each by its accuracy on a batch of its own, and teach the controller.
+
+        theta <- theta + lr mean_k (R_k - b) grad_theta log pi(m_k; theta)
+
+    REINFORCE, section 2.2, with R = accuracy + entropy_weight * entropy, b their moving average, and Adam. Returns the
+    mean accuracy and the controller's mean entropy.
+    """
     config, data = search.config, search.data
     drawn = search.controller.draw(config.aggregates, search.draws(f"architecture {search.step}"))
     scores = []
@@ -132,21 +136,25 @@ def controller_step(search: SharedSearch) -> None:
     rewards = np.array(scores) + config.entropy_weight * drawn.entropies  # (m,)
     gains = np.concatenate([search.baseline(rewards[k : k + 1]) for k in range(len(rewards))])  # one by one: (m,)
     search.controller.ascend(drawn.tokens, gains, learning_rate=config.controller_lr)
-    search.add(reward=float(np.mean(scores)), entropy=float(drawn.entropies.mean()))
+    return float(np.mean(scores)), float(drawn.entropies.mean())
 
 
 def accuracy(search: SharedSearch, architecture: Hashable, positions: Tensor) -> float:
     """The share of the images at ``positions`` (N,) that ``architecture`` gets right with the shared weights.
 
-    Nothing learns; BatchNorm normalises by the batch, since running statistics would mix all architectures.
+    Nothing learns; BatchNorm normalises by the batch, see :mod:`nasbook.training.scoring`.
     """
     config, data = search.config, search.data
-    right = 0
-    with torch.no_grad(), frozen_statistics(search.norms), autocast(data.device, config.bfloat16):
-        for chosen in positions.to(data.device).chunk(math.ceil(len(positions) / config.batch_size)):  # (B,) each
-            images = arrange(normalize(data.images[chosen], data.mean, data.std), config.channels_last)
-            right += int((search.net(images, architecture).argmax(dim=1) == data.labels[chosen]).sum())
-    return right / len(positions)
+    return score(
+        search.net,
+        taken(data, positions),
+        data,
+        forward=lambda images: search.net(images, architecture),
+        norms=search.norms,
+        batch=config.batch_size,
+        bfloat16=config.bfloat16,
+        channels_last=config.channels_last,
+    ).accuracy
 
 
 def derive(search: SharedSearch, epoch: int) -> pd.DataFrame:
@@ -162,20 +170,17 @@ def derive(search: SharedSearch, epoch: int) -> pd.DataFrame:
     return found.sort_values("accuracy", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def end_epoch(search: SharedSearch, writer: RunWriter, epoch: int) -> str:
-    """Write down epoch number ``epoch`` (from 1), publish what there is, and say it in a line."""
-    config, record, totals = search.config, search.record, search.totals
+def end_epoch(search: SharedSearch, writer: RunWriter, epoch: int, sums: Sums) -> str:
+    """Write down epoch number ``epoch`` (from 1) with its ``sums``, publish what there is, and say it in a line."""
+    config, record = search.config, search.record
     batches = search.samplers["weights"].per_epoch
-    loss = float(totals["loss"]) / batches
-    check_finite(loss, epoch, "weight_lr", config.weight_lr)
-    record.add(epoch, "weights", loss=loss, accuracy=float(totals["correct"]) / (batches * config.batch_size))
+    loss = float(sums["loss"]) / batches
+    record.add(epoch, "weights", loss=loss, accuracy=float(sums["correct"]) / (batches * config.batch_size))
     record.add(epoch, "weights", learning_rate=rate(config, epoch - 1))
     if config.controller_steps:
-        means = {name: totals[name] / config.controller_steps for name in ("reward", "entropy")}
+        means = {name: sums[name] / config.controller_steps for name in ("reward", "entropy")}
         record.add(epoch, "controller", **means, baseline=search.baseline.value)
-    spent = sum(seconds for _, seconds, _ in record.costs)
-    record.costs.append([epoch, search.seconds - spent, machine.peak_memory(search.data.device)])
-    search.totals = {}
+    note_cost(record, epoch, search.seconds, search.data.device)
     found = derive(search, epoch)
     record.add(epoch, "selection", accuracy=found["accuracy"].mean(), best=found["accuracy"].max())
     best = search.space.decode(list(map(int, found["tokens"][0].split())))

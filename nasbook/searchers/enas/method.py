@@ -2,7 +2,12 @@
 
 Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", ICML 2018, arXiv 1802.03268. In each epoch
 the weights are trained on one drawn architecture a batch, then the controller on the held-out accuracy of those that
-it draws; the two never touch each other's parameters. The loop is in ``.loop``.
+it draws; the two never touch each other's parameters. Section 2.2, with m an architecture, pi the controller's law:
+
+    w     <- w - lr grad_w L_train(m; w),                       m ~ pi(m; theta), one a batch
+    theta <- theta + lr mean_k (R_k - b) grad_theta log pi(m_k; theta),    R = accuracy + entropy_weight H
+
+The steps are in ``.loop``, the loop in ``nasbook.training.loop``.
 """
 
 from __future__ import annotations

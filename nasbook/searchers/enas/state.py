@@ -58,11 +58,6 @@ class SharedSearch:
         digest = hashlib.sha256(f"{self.config.seed}/{name}".encode()).digest()
         return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
-    def add(self, **quantities: Tensor | float) -> None:
-        """Add to the sums of the present epoch."""
-        for name, value in quantities.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value
-
     def _parts(self) -> dict[str, Any]:
         samplers = {f"sampler_{name}": sampler for name, sampler in self.samplers.items()}
         return {"net": self.net, "weight_optimizer": self.weight_optimizer, "record": self.record, **samplers}

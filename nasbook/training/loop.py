@@ -1,0 +1,89 @@
+"""The loop. Every network of the book that learns from images learns here, step by step and epoch by epoch.
+
+What differs between a search, ENAS, a stand-alone training, a child and a training of the tables comes as arguments:
+which steps a batch takes, and what an epoch's end writes down. The gradient is in the steps: a method's ``weight_step``
+and ``architecture_step`` end in ``descend_weights`` and ``descend_alphas`` of ``nasbook.training.search``, ENAS has its
+own ``weight_step``, and whatever else learns takes the ``train_step`` of ``nasbook.training.standalone``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nasbook import machine
+from nasbook.progress import reporter
+from nasbook.runs.record import Record
+from nasbook.runs.writer import RunWriter
+from nasbook.training.numerics import check_finite, set_rate
+
+Sums = dict[str, "Tensor | float"]
+"""Name to the sum over the steps of an epoch."""
+
+Step = tuple[tuple[str, ...], Callable[[], tuple]]
+"""The names of what a step returns, and the step: it moves parameters and returns numbers, detached, for the sums."""
+
+
+class Learner(Protocol):
+    """What learns: it counts its steps and seconds, sums up its epoch, and holds all that a continuation needs."""
+
+    step: int
+    seconds: float
+    totals: Sums
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+def run_epochs(
+    learner: Learner,
+    steps: Callable[[int], Iterable[Step]],
+    end_epoch: Callable[[int, Sums], str],
+    *,
+    epochs: int,
+    per_epoch: int,
+    optimizer: torch.optim.Optimizer,
+    rate: Callable[[int], float],
+    finite: Mapping[str, tuple[str, float]] | None = None,
+    label: str = "",
+    writer: RunWriter | None = None,
+) -> None:
+    """Go on from ``learner.step`` to the end of ``epochs`` epochs of ``per_epoch`` batches.
+
+    ``steps(epoch)`` gives the steps that the next batch takes, in their order; ``epoch`` counts from 0.
+    ``end_epoch(number, sums)``, the number from 1, writes down what an epoch was, and says it in a line.
+    ``rate(epoch)``: the learning rate of ``optimizer``. ``finite``: each sum that must be finite, with the setting
+    that is too large where it is not, and its value. Without a ``label`` there is no progress, without a ``writer``
+    no checkpoint.
+
+    Raises Diverged if one of these sums is not finite.
+    """
+    with reporter(label, epochs, learner.step // per_epoch) if label else nullcontext(lambda said: None) as report:
+        tick = time.monotonic()
+        while learner.step < epochs * per_epoch:
+            epoch = learner.step // per_epoch
+            set_rate(optimizer, rate(epoch))
+            for names, step in steps(epoch):
+                for name, value in zip(names, step()):  # backward, and the optimizer's step
+                    learner.totals[name] = learner.totals.get(name, 0) + value
+            learner.step += 1
+            learner.seconds, tick = learner.seconds + time.monotonic() - tick, time.monotonic()
+            if learner.step % per_epoch == 0:
+                sums, learner.totals = learner.totals, {}
+                for name, (setting, value) in (finite or {}).items():
+                    check_finite(float(sums.get(name, 0.0)), epoch + 1, setting, value)
+                report(end_epoch(epoch + 1, sums))
+            if writer and writer.due():
+                writer.save(learner.state_dict())
+    if writer:
+        writer.save(learner.state_dict())
+
+
+def note_cost(record: Record, epoch: int, seconds: float, device: torch.device) -> None:
+    """Write down what ``epoch`` (from 1) cost, after ``seconds`` since the beginning, and the peak of memory so far."""
+    spent = sum(before for _, before, _ in record.costs)
+    record.costs.append([epoch, seconds - spent, machine.peak_memory(device)])
