@@ -23,7 +23,7 @@ _HOME = {
     "run_folder": "nasbook.files",
     "search": "nasbook.searchers",
     "solution": "nasbook.exercises",
-    "source": "nasbook.drawing.source",
+    "source": "nasbook.drawing.parts.source",
     "summarize": "nasbook.statistics",
     "train": "nasbook.training.standalone",
     "train_seeds": "nasbook.training.standalone",

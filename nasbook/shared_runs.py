@@ -15,7 +15,7 @@ from nasbook.runs import Run
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
-    from nasbook.drawing.picture import Picture
+    from nasbook.drawing.parts.picture import Picture
     from nasbook.evaluators import SharedWeights
     from nasbook.training.sharing import SharedSearch
 

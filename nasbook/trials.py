@@ -34,7 +34,7 @@ from nasbook.runs import Run, update_manifest
 from nasbook.spaces.tokens import TokenSpace, check_space
 
 if TYPE_CHECKING:
-    from nasbook.drawing.picture import Picture
+    from nasbook.drawing.parts.picture import Picture
 
 SIGNS = 10
 """How many signs of life a search gives at most."""

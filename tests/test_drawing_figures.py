@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nasbook.drawing import describe, figures, gallery, picture, render
+from nasbook.drawing import figures, gallery
+from nasbook.drawing.parts import describe, picture, render
 from nasbook.errors import NasbookError
 from nasbook.spaces.genotypes import catalogue
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, state_name

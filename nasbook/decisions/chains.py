@@ -18,7 +18,7 @@ from nasbook.decisions import checks
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
-    from nasbook.drawing.picture import Picture
+    from nasbook.drawing.parts.picture import Picture
 
 Start = int | str | Sequence[float]
 """Where a chain begins: a state's index or name, or a distribution (S,)."""

@@ -18,7 +18,7 @@ from nasbook.decisions.chains import walk
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
-    from nasbook.drawing.picture import Picture
+    from nasbook.drawing.parts.picture import Picture
 
 Observations = Sequence[int | str]
 """T >= 1 observations in order of time, as indices or names."""

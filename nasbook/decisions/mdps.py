@@ -18,7 +18,7 @@ from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
     from nasbook.decisions.worlds import MDPEnv
-    from nasbook.drawing.picture import Picture
+    from nasbook.drawing.parts.picture import Picture
 
 TIE = 1e-12
 """Actions within this share of the value of a state's best action are equal to it: the lowest index wins."""

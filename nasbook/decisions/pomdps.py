@@ -18,8 +18,8 @@ from nasbook.decisions.mdps import MDP
 from nasbook.errors import NasbookError, one_of
 
 if TYPE_CHECKING:
-    from nasbook.drawing.picture import Picture
-    from nasbook.drawing.shell import Shell
+    from nasbook.drawing.parts.picture import Picture
+    from nasbook.drawing.parts.shell import Shell
 
 METHODS = ("exact", "pbvi")
 POINTS = 128

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nasbook.drawing import style
-from nasbook.drawing.picture import Picture
+from nasbook.drawing.parts import style
+from nasbook.drawing.parts.picture import Picture
 from nasbook.statistics import summarize
 
 LOOKS = (("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", ":", "^"))

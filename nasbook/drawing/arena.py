@@ -13,10 +13,10 @@ import ipywidgets
 import numpy as np
 
 from nasbook.contests import ENTRANTS, LEVEL, NOISES, RANDOM, Contest, Standing, prepare, standings
-from nasbook.drawing import style, svg
 from nasbook.drawing.comparison import stacked
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.drawing.regret import LOOKS
-from nasbook.drawing.shell import Frame, Shell, choice, steps
 from nasbook.errors import NasbookError
 from nasbook.statistics import Summary, summarize
 

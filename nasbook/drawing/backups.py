@@ -13,9 +13,9 @@ import numpy as np
 
 from nasbook.decisions import checks
 from nasbook.decisions.mdps import best_actions
-from nasbook.drawing import style, svg
-from nasbook.drawing.picture import Picture
-from nasbook.drawing.shell import Frame, Shell, choice, slider, steps
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.shell import Frame, Shell, choice, slider, steps
 
 WIDTH, HEIGHT = 900, 410
 TOP, LEFT, MAP_WIDTH, MAP_HEIGHT, PANEL = 46, 12, 440, 340, 476

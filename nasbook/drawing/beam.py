@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, Shell, slider, steps
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Shell, slider, steps
 from nasbook.errors import NasbookError
 from nasbook.measures import spearman
 from nasbook.spaces.growing import GrowingSpace, check_growing, grown

@@ -13,8 +13,8 @@ import numpy as np
 
 from nasbook.decisions import checks
 from nasbook.decisions.envelopes import line_envelope
-from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, Shell, choice, slider
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
 from nasbook.errors import NasbookError, one_of
 
 WIDTH, LEFT, WIDE, TOP, TALL, PANEL = 900, 62, 500, 48, 250, 600

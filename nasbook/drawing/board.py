@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbook.drawing import style
+from nasbook.drawing.parts import style
 
 if TYPE_CHECKING:
     import graphviz

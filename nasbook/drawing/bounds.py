@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.drawing import shell, style, svg
+from nasbook.drawing.parts import shell, style, svg
 from nasbook.errors import NasbookError
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 900, 140, 660, 60, 34

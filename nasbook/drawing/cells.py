@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nasbook.drawing import describe, render, style
-from nasbook.drawing.describe import Kinds, Nodes, check_cell
-from nasbook.drawing.picture import Picture
+from nasbook.drawing.parts import describe, render, style
+from nasbook.drawing.parts.describe import Kinds, Nodes, check_cell
+from nasbook.drawing.parts.picture import Picture
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import ipywidgets
 import numpy as np
 
 from nasbook.decisions import checks
-from nasbook.drawing import shell, style, svg
 from nasbook.drawing.layouts import chance
+from nasbook.drawing.parts import shell, style, svg
 
 WIDTH, HEIGHT = 900, 400
 MIDDLE = (205, 210)

@@ -14,10 +14,11 @@ from typing import Protocol
 
 import numpy as np
 
-from nasbook.drawing import layouts, render, style, svg
+from nasbook.drawing import layouts
 from nasbook.drawing.board import Board
 from nasbook.drawing.layouts import Actions, Seen, chance
-from nasbook.drawing.picture import Picture
+from nasbook.drawing.parts import render, style, svg
+from nasbook.drawing.parts.picture import Picture
 from nasbook.errors import NasbookError
 
 STATES = 12

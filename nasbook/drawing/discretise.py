@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.drawing import style, svg
-from nasbook.drawing.describe import Kinds
-from nasbook.drawing.shell import Frame, Shell, choice
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.describe import Kinds
+from nasbook.drawing.parts.shell import Frame, Shell, choice
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.names import cell_edges, state_name
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbook.drawing import style, svg
 from nasbook.drawing.gumbel_knob import softmax, temperature
-from nasbook.drawing.shell import Frame, Shell, choice, steps
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.drawing.simplex import COLOURS, LETTERS
 from nasbook.errors import NasbookError, one_of
 

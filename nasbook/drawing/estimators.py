@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nasbook.drawing import style
-from nasbook.drawing.picture import Picture
+from nasbook.drawing.parts import style
+from nasbook.drawing.parts.picture import Picture
 from nasbook.errors import NasbookError
 
 LOOKS = (("#000000", "-", "o"), ("#0072B2", "--", "D"), ("#009E73", "-.", "s"), ("#D55E00", ":", "^"))

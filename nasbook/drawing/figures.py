@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbook.drawing import describe, style
+from nasbook.drawing.parts import describe, style
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:

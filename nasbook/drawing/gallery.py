@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasbook.drawing import cells, describe, figures, render, style
-from nasbook.drawing.describe import Kinds
-from nasbook.drawing.picture import Picture, figure_bytes
+from nasbook.drawing import cells, figures
+from nasbook.drawing.parts import describe, render, style
+from nasbook.drawing.parts.describe import Kinds
+from nasbook.drawing.parts.picture import Picture, figure_bytes
 from nasbook.errors import NasbookError
 from nasbook.files import write_atomically
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
-from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, Stills, choice, slider
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Stills, choice, slider
 from nasbook.drawing.simplex import COLOURS, LETTERS, places, triangle
 from nasbook.errors import NasbookError
 

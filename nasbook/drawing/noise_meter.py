@@ -13,8 +13,8 @@ import numpy as np
 from nasbook.decisions import checks
 from nasbook.decisions.gradients import estimator_variance, exact_gradient, expected_reward
 from nasbook.decisions.policies import TabularPolicy
-from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, Shell, choice
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Shell, choice
 from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 430

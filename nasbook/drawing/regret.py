@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nasbook.drawing import style
-from nasbook.drawing.picture import Picture
+from nasbook.drawing.parts import style
+from nasbook.drawing.parts.picture import Picture
 from nasbook.errors import NasbookError
 
 LOOKS = (  # colour of the curve, darker ink of its name, line

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nasbook.drawing import scrubber_parts as parts_of
-from nasbook.drawing import style, svg
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.svg import Frame
 from nasbook.drawing.scrubber_parts import Box, Column, Curve
 from nasbook.drawing.story import Story, pretty, sentence, when
-from nasbook.drawing.svg import Frame
 from nasbook.errors import NasbookError, one_of
 
 WIDTH = 900

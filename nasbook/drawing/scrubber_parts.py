@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.drawing import cells, style, svg
+from nasbook.drawing import cells
+from nasbook.drawing.parts import style, svg
 from nasbook.drawing.story import Story, label, pretty
 
 LINE, CLOSE = 16, 14

@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from nasbook.decisions import checks
-from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, Shell, choice, steps
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.errors import NasbookError
 from nasbook.measures import kendall
 from nasbook.spaces.edge_cells import EDGES, read_cell

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from nasbook.decisions import checks
-from nasbook.drawing import style
-from nasbook.drawing.picture import Picture
+from nasbook.drawing.parts import style
+from nasbook.drawing.parts.picture import Picture
 from nasbook.errors import NasbookError
 from nasbook.measures import kendall
 

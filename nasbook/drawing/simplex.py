@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbook.drawing import style, svg
-from nasbook.drawing.picture import Picture
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.picture import Picture
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:

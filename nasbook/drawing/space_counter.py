@@ -14,8 +14,8 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, Shell, choice, steps
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.errors import NasbookError
 from nasbook.spaces.counting import LANDMARKS, CellFamily, Edges
 

@@ -10,8 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from nasbook.drawing import cells, describe, style
-from nasbook.drawing.describe import Kinds, Nodes
+from nasbook.drawing import cells
+from nasbook.drawing.parts import describe, style
+from nasbook.drawing.parts.describe import Kinds, Nodes
 from nasbook.errors import NasbookError
 from nasbook.spaces.names import state_name
 

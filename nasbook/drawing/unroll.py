@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from math import log
 from typing import TYPE_CHECKING
 
-from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Frame, Shell, choice, steps
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.drawing import style, svg
-from nasbook.drawing.shell import Stills, choice, slider
-from nasbook.drawing.svg import Frame
+from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.shell import Stills, choice, slider
+from nasbook.drawing.parts.svg import Frame
 from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 500

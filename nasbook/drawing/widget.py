@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipywidgets
 
-from nasbook.drawing import scrubber, shell
+from nasbook.drawing import scrubber
+from nasbook.drawing.parts import shell
 from nasbook.drawing.story import Story
 
 WORDS = 44

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module, resources
 
-from nasbook.drawing.source import Listing, source
+from nasbook.drawing.parts.source import Listing, source
 from nasbook.errors import NasbookError, one_of
 
 STRICT = "NASBOOK_STRICT"

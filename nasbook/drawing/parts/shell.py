@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets
 
-from nasbook.drawing.svg import Frame, stack
+from nasbook.drawing.parts.svg import Frame, stack
 
 CAPTION = 70
 """Pixels below a frame for its sentence, three lines, so that nothing below the widget jumps."""

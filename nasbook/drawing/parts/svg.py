@@ -10,7 +10,7 @@ from html import escape
 from math import hypot
 from typing import NamedTuple
 
-from nasbook.drawing import style
+from nasbook.drawing.parts import style
 
 
 class Frame(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from nasbook.drawing import render, style
+from nasbook.drawing.parts import render, style
 from nasbook.errors import one_of
 from nasbook.files import write_atomically
 
