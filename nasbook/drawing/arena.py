@@ -7,14 +7,13 @@ elsewhere joins by ``contest.joined(name, evaluations)``.
 from __future__ import annotations
 
 from collections.abc import Collection
-from math import log1p
 
 import ipywidgets
 import numpy as np
 
 from nasbook.contests import ENTRANTS, LEVEL, NOISES, RANDOM, Contest, Standing, prepare, standings
 from nasbook.drawing.comparison import stacked
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.drawing.regret import LOOKS
 from nasbook.errors import NasbookError
@@ -114,28 +113,24 @@ def _key(seeds: int) -> str:
     return "line: mean regret of the best so far by score; band: its 95% interval; right: all seeds, where they end"
 
 
-def _x(contest: Contest, evaluation: float) -> float:
-    return LEFT + (evaluation - 1) / max(contest.budget - 1, 1) * (RIGHT - LEFT)
+def _x(contest: Contest) -> axes.Scale:
+    return axes.scale(1, max(contest.budget, 2), LEFT, RIGHT)
 
 
-def _y(contest: Contest, regrets: np.ndarray | float) -> np.ndarray | float:
-    """Pixels of regrets; the highest regret of the whole contest is at the top, so that frames can be compared."""
-    top = log1p(max(contest.highest, NARROW) / NARROW)
-    return BOTTOM - np.log1p(np.asarray(regrets) / NARROW) / top * (BOTTOM - TOP)
+def _y(contest: Contest) -> axes.Scale:
+    """The highest regret of the whole contest is at the top, so that frames can be compared."""
+    return axes.scale(0, max(contest.highest, NARROW), BOTTOM, TOP, lambda regrets: np.log1p(regrets / NARROW))
 
 
 def _axes(contest: Contest, budget: int) -> list[str]:
-    parts = []
-    for tick in TICKS:
-        y = float(_y(contest, tick))
-        if y >= TOP - 1:
-            parts += [svg.line(LEFT, y, RIGHT, y), svg.line(*(STRIP[0], y), STRIP[1], y)]
-            parts.append(svg.text(LEFT - 8, y + 4, f"{100 * tick:g}%", 12, "end"))
+    x, y = _x(contest), _y(contest)
+    shown = [tick for tick in TICKS if y(tick) >= TOP - 1]
     marks = sorted({1, *range(20, contest.budget + 1, 20), contest.budget})
-    parts += [svg.text(_x(contest, mark), BOTTOM + 18, str(mark), 12, "middle") for mark in marks]
-    here = _x(contest, budget)
+    here = x(budget)
     return [
-        *parts,
+        *axes.rows(y, shown, LEFT, RIGHT, lambda tick: f"{100 * tick:g}%"),
+        *(svg.line(STRIP[0], y(tick), STRIP[1], y(tick)) for tick in shown),
+        *axes.columns(x, marks, BOTTOM),
         svg.line(here, TOP - 8, here, BOTTOM, style.QUIET, dash="2 3"),
         svg.text((LEFT + RIGHT) / 2, BOTTOM + 36, "evaluations", 12, "middle"),
     ]
@@ -145,17 +140,17 @@ def _curve(contest: Contest, standing: Standing, budget: int, noise: str, seeds:
     """Mean and band up to the budget, and the method's mark where they end."""
     place, values = _look(contest, standing), contest.regrets[noise, standing.method][:seeds, :budget]
     mean = values.mean(axis=0)  # (seeds, budget) -> (budget,)
-    x = [_x(contest, step) for step in range(1, budget + 1)]
-    y = _y(contest, mean)
+    x, scale = _x(contest)(np.arange(1, budget + 1)), _y(contest)
+    y = scale(mean)
     parts = []
     if seeds > 1:
         half = _half(values)
-        above, below = _y(contest, mean + half).clip(TOP), _y(contest, np.maximum(mean - half, 0))
+        above, below = scale(mean + half).clip(TOP), scale(np.maximum(mean - half, 0))
         parts.append(
             svg.polyline([*zip(x, above), *zip(x[::-1], below[::-1])], "none", fill=LOOKS[place][0], opacity=0.15)
         )
     parts.append(svg.polyline(zip(x, y), LOOKS[place][0], width=2, dash=DASHES[place]))
-    return [*parts, _mark(place, x[-1], float(y[-1]), 5)]
+    return [*parts, _mark(place, x[-1], y[-1], 5)]
 
 
 def _half(values: np.ndarray) -> np.ndarray:
@@ -168,15 +163,15 @@ def _half(values: np.ndarray) -> np.ndarray:
 def _strip(contest: Contest, table: list[Standing]) -> list[str]:
     left, right = STRIP
     parts = [svg.text((left + right) / 2, BOTTOM + 36, "last regret of every seed, and its mean", 12, "middle")]
-    wide = (right - left) / len(contest.methods)
+    wide, y = (right - left) / len(contest.methods), _y(contest)
     for standing in table:
         place = _look(contest, standing)
-        middle, heights = left + (place + 0.5) * wide, _y(contest, standing.finals)
+        middle, heights = left + (place + 0.5) * wide, y(standing.finals)
         if standing.regret:
-            mean = float(_y(contest, standing.regret.mean))
+            mean = y(standing.regret.mean)
             parts.append(svg.line(middle - 0.42 * wide, mean, middle + 0.42 * wide, mean, style.INK, width=2))
-        for y, aside in zip(heights, stacked(heights, 7)):
-            parts.append(_mark(place, middle + aside * wide, float(y), 3.2))
+        for at, aside in zip(heights, stacked(heights, 7)):
+            parts.append(_mark(place, middle + aside * wide, at, 3.2))
     return parts
 
 

@@ -225,8 +225,7 @@ def _number(value: float) -> str:
 
 
 def _shade(share: float) -> str:
-    colour, depth = UP if share > 0 else DOWN, 0.65 * min(1.0, abs(share))
-    return "#" + "".join(f"{round(255 - depth * (255 - one)):02X}" for one in colour)
+    return style.tint(UP if share > 0 else DOWN, 0.65 * abs(share))
 
 
 def _sweeps(count: int) -> str:

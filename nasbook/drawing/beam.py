@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, slider, steps
 from nasbook.errors import NasbookError
 from nasbook.measures import spearman
@@ -144,9 +144,7 @@ def _tree(story: Story, search: list[Stage]) -> list[str]:
     """A column a stage, a dot a cell at the height of its true value, lines from survivors to their extensions."""
     low, high = _range(story)
     left, right = TREE
-
-    def y(value: float) -> float:
-        return BOTTOM - (max(value, low) - low) / (high - low) * (BOTTOM - TOP)
+    y = axes.scale(low, high, BOTTOM, TOP, clip=True)
 
     def x(level: int, place: int) -> float:
         # cells of one value would hide each other: their places spread them over the column
@@ -155,11 +153,7 @@ def _tree(story: Story, search: list[Stage]) -> list[str]:
 
     said = "" if low <= min(map(np.min, story.values)) else "; lower values stand on the lowest line"
     parts = [svg.text(20, 74, f"true value; lines lead from survivors to extensions{said}")]
-    for share in np.linspace(low, high, 5):
-        parts += [
-            svg.line(left - 6, y(share), right, y(share)),
-            svg.text(left - 12, y(share) + 4, f"{share:.0%}", 12, "end"),
-        ]
+    parts += axes.rows(y, np.linspace(low, high, 5), left - 4, right, "{:.0%}".format)
     for level, values in enumerate(story.values):
         middle = left + (level + 0.5) * (right - left) / len(story.values)
         parts.append(svg.text(middle, BOTTOM + 20, f"stage {level + 1}", 12, "middle"))
@@ -184,13 +178,7 @@ def _scatter(stage: Stage, values: np.ndarray, ends: tuple[float, float], number
     low = min(ends[0], np.quantile(stage.predicted, 0.1) - room)
     high = max(ends[1], stage.predicted.max() + room)
     left, right = SCATTER
-
-    def x(value: float) -> float:
-        return left + (max(value, low) - low) / (high - low) * (right - left)
-
-    def y(value: float) -> float:
-        return BOTTOM - (max(value, low) - low) / (high - low) * (BOTTOM - TOP)
-
+    x, y = axes.scale(low, high, left, right, clip=True), axes.scale(low, high, BOTTOM, TOP, clip=True)
     cut = min(guess for place, guess in zip(stage.candidates.tolist(), stage.predicted) if place in stage.survivors)
     parts = [
         svg.text(left, 74, f"stage {number}: predicted and true value"),
@@ -223,6 +211,5 @@ def _legend() -> list[str]:
         svg.text(142, y, "is dropped"),
         svg.circle(240, y - 4, 7, "none", stroke=BEST, width=2),
         svg.text(254, y, "best cell of the stage, met or not"),
-        svg.line(SCATTER[0], y - 4, SCATTER[0] + 28, y - 4, KEPT, width=1.2, dash="6 3"),
-        svg.text(SCATTER[0] + 36, y, "the cut: from here on, cells survive"),
+        *axes.key(SCATTER[0], y, "the cut: from here on, cells survive", KEPT, width=1.2, dash="6 3"),
     ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from nasbook.decisions import checks
 from nasbook.decisions.envelopes import line_envelope
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
 from nasbook.errors import NasbookError, one_of
 
@@ -28,6 +28,8 @@ LINES = (
     ("#1A1A1A", "1 2"),
 )
 """Colour and dashes of an action's lines, in the order of actions."""
+
+_x = axes.scale(0, 1, LEFT, LEFT + WIDE)
 
 
 class Layer(NamedTuple):
@@ -55,6 +57,11 @@ class Story(NamedTuple):
     def height(self) -> int:
         """Of each frame, in pixels."""
         return ROWS + ROW * len(self.observation_names) + 10
+
+    @property
+    def y(self) -> axes.Scale:
+        """Where a value stands."""
+        return axes.scale(self.low, self.high, TOP + TALL, TOP)
 
 
 def prepare(
@@ -133,17 +140,16 @@ def _sentence(story, layer, best, belief, worth, chances, after) -> str:
 
 
 def _axes(story: Story) -> list[str]:
-    parts = [svg.rect(LEFT, TOP, WIDE, TALL, "none", stroke=style.QUIET, width=1)]
-    for tick in _ticks(story.low, story.high):
-        y = _y(story, tick)
-        parts += [svg.line(LEFT, y, LEFT + WIDE, y), svg.text(LEFT - 8, y + 4, f"{tick:g}", 12, "end")]
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(svg.text(_x(tick), TOP + TALL + 17, f"{tick:g}", 12, "middle"))
-    parts.append(svg.text(16, TOP + TALL / 2, "value", 13, "middle", turn=-90))
+    parts = [
+        axes.frame(LEFT, TOP, WIDE, TALL),
+        *axes.rows(story.y, axes.ticks(story.low, story.high), LEFT, LEFT + WIDE),
+        *axes.columns(_x, (0, 0.25, 0.5, 0.75, 1), TOP + TALL),
+        svg.text(16, TOP + TALL / 2, "value", 13, "middle", turn=-90),
+    ]
     at = LEFT
     for action, name in enumerate(story.actions):
         colour, dash = _look(action)
-        parts += [svg.line(at, 27, at + 34, 27, colour, width=4, dash=dash), svg.text(at + 40, 31, name, 13)]
+        parts += axes.key(at, 31, name, colour, 34, 13, width=4, dash=dash)
         at += 62 + 8 * len(name)
     return parts
 
@@ -187,7 +193,7 @@ def _here(story: Story, belief: float, worth: float) -> list[str]:
     return [
         svg.line(x, TOP, x, TOP + TALL, style.INK, width=1.5, dash="4 3"),
         svg.polyline([(x, below), (x - 6, below + 10), (x + 6, below + 10)], "none", fill=style.INK),
-        svg.circle(x, _y(story, worth), 6, "white", stroke=style.INK, width=2.5),
+        svg.circle(x, story.y(worth), 6, "white", stroke=style.INK, width=2.5),
     ]
 
 
@@ -233,9 +239,8 @@ def _next(story: Story, action: int, belief: float, chances: np.ndarray, after: 
 
 
 def _piece(story: Story, vector: np.ndarray, begin: float, end: float, **look) -> str:
-    ends = (begin, end), (vector @ (begin, 1 - begin), vector @ (end, 1 - end))
-    (x1, x2), (y1, y2) = ends
-    return svg.line(_x(x1), _y(story, y1), _x(x2), _y(story, y2), **look)
+    y1, y2 = (story.y(vector @ (belief, 1 - belief)) for belief in (begin, end))
+    return svg.line(_x(begin), y1, _x(end), y2, **look)
 
 
 def _visible(story: Story, first: float, second: float) -> tuple[float, float]:
@@ -247,20 +252,5 @@ def _visible(story: Story, first: float, second: float) -> tuple[float, float]:
     return max(0.0, crossings[0]), min(1.0, crossings[1])
 
 
-def _ticks(low: float, high: float) -> np.ndarray:
-    """Three to seven round numbers between the ends."""
-    step = 10.0 ** np.floor(np.log10((high - low) / 3))
-    step *= next(times for times in (5, 2, 1) if (high - low) / (step * times) >= 3)
-    return np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step + 0.0  # no negative zero
-
-
 def _look(action: int) -> tuple[str, str]:
     return LINES[int(action) % len(LINES)]
-
-
-def _x(belief: float) -> float:
-    return LEFT + WIDE * float(belief)
-
-
-def _y(story: Story, value: float) -> float:
-    return TOP + TALL * (story.high - float(value)) / (story.high - story.low)

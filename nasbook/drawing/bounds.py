@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.drawing.parts import shell, style, svg
+from nasbook.drawing.parts import axes, shell, style, svg
 from nasbook.errors import NasbookError
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 900, 140, 660, 60, 34
 PULLS = 720
 LOW, HIGH = -0.5, 1.5
 """Ends of the axis; a bar that goes on is cut there, with an arrow. Rewards themselves lie in [0, 1]."""
+_x = axes.scale(LOW, HIGH, LEFT, RIGHT, clip=True)
 FIELD = "#EEF3E6"
 KEY = "bar: mean and bound; arrow: it goes on; green field: possible rewards, 0 to 1; tick: true mean"
 
@@ -51,12 +52,8 @@ def render(game: Game, truth: np.ndarray, names: Sequence[str], round: int, poli
         svg.text(LEFT, 42, KEY, size=12),
         svg.text(PULLS, 42, "pulls", size=12),
         field,
+        *axes.columns(_x, np.arange(LOW, HIGH + 0.1, 0.25), bottom, low, size=11),
     ]
-    for value in np.arange(LOW, HIGH + 0.1, 0.25):
-        parts += [
-            svg.line(_x(value), low, _x(value), bottom),
-            svg.text(_x(value), bottom + 16, f"{value:g}", 11, "middle"),
-        ]
     for arm, name in enumerate(names):
         parts += _row(arm, name, means[arm], halves[arm], truth[arm], arm == chosen)
         length = 130 * pulls[arm] / max(rounds, 1)
@@ -102,10 +99,6 @@ def explore(games: Mapping[str, Game], truth: np.ndarray, names: Sequence[str], 
 def height(arms: int) -> int:
     """Height of a frame, in pixels."""
     return TOP + ROW * arms + 28
-
-
-def _x(value: float) -> float:
-    return LEFT + (RIGHT - LEFT) * float(np.clip(value, LOW, HIGH) - LOW) / (HIGH - LOW)
 
 
 def _row(arm: int, name: str, mean: float, half: float, truth: float, chosen: bool) -> list[str]:

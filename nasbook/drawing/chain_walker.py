@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import atan2, ceil, cos, hypot, log10, pi, sin
+from math import atan2, cos, hypot, log10, pi, sin
 
 import ipywidgets
 import numpy as np
 
 from nasbook.decisions import checks
 from nasbook.drawing.layouts import chance
-from nasbook.drawing.parts import shell, style, svg
+from nasbook.drawing.parts import axes, shell, style, svg
 
 WIDTH, HEIGHT = 900, 400
 MIDDLE = (205, 210)
 NODE = 28
 TOKEN, BAR, LIMIT = "#D55E00", "#56B4E9", style.INK
+SHARE = (86, 180, 233)
+"""A state in which the chain surely is: light enough for black letters."""
 FLOOR = 1e-6
 CHAINS = {
     "two states": None,
@@ -138,7 +140,7 @@ def _graph(story: Story, step: int) -> list[str]:
     drawn = [_edge(places, *way, story.transitions[way], way == moved) for way in ways]
     parts += [line for line, _ in drawn]
     for state, (x, y) in enumerate(places):
-        parts.append(svg.circle(x, y, NODE, _blend(story.ahead[step, state]), stroke=style.INK, width=1.5))
+        parts.append(svg.circle(x, y, NODE, style.tint(SHARE, story.ahead[step, state]), stroke=style.INK, width=1.5))
         parts.append(svg.text(x, y - 3, story.states[state], 14, "middle"))
         if state == story.path[step]:
             parts.append(svg.circle(x, y + 13, 7, TOKEN, stroke=style.INK, width=1.5))
@@ -184,15 +186,12 @@ def _bars(story: Story, step: int) -> list[str]:
         svg.text(left + 195, 20, "long run (\N{GREEK SMALL LETTER PI} where it is one)"),
         svg.line(left + 370, 16, left + 395, 16, LIMIT, width=3.5),
     ]
-    for mark in (0, 0.5, 1):
-        y = bottom - mark * (bottom - top)
-        parts += [svg.line(left, y, right, y), svg.text(left - 6, y + 4, chance(mark), 11, "end")]
+    y = axes.scale(0, 1, bottom, top)
+    parts += axes.rows(y, (0, 0.5, 1), left, right, chance, 11)
     wide = (right - left) / len(story.states)
     for state, name in enumerate(story.states):
         centre = left + (state + 0.5) * wide
-        visit, now, limit = (
-            bottom - part[state] * (bottom - top) for part in (story.visits[step], story.ahead[step], story.limit)
-        )
+        visit, now, limit = (y(part[state]) for part in (story.visits[step], story.ahead[step], story.limit))
         said = f"{name}: visits {chance(story.visits[step, state])}, long run {chance(story.limit[state])}"
         parts += [
             svg.rect(centre - 20, visit, 40, bottom - visit, BAR, said, stroke=style.INK),
@@ -205,37 +204,32 @@ def _bars(story: Story, step: int) -> list[str]:
 
 def _curve(story: Story, step: int) -> list[str]:
     left, right, top, bottom = 470, 888, 246, 364
-    last, decades = len(story.path) - 1, round(-log10(FLOOR))
-
-    def at(t: float, value: float) -> tuple[float, float]:
-        """Where a distance stands; below ``FLOOR`` it lies on the lower edge."""
-        return left + t / last * (right - left), top - log10(max(value, FLOOR)) / decades * (bottom - top)
-
+    last = len(story.path) - 1
+    # a distance below FLOOR lies on the lower edge
+    x, y = axes.scale(0, last, left, right), axes.scale(FLOOR, 1, bottom, top, np.log10, clip=True)
     now, falls, said = story.distance[step], story.rate >= FLOOR, f"below {FLOOR:g}"
     parts = [
         svg.text(left - 30, 230, f"distance of p_t from the long run: {_small(now) if now >= FLOOR else said}"),
         svg.text(right, 230, f"dashed: \u00d7 {_small(story.rate)} a step" if falls else _reached(story), anchor="end"),
         svg.text((left + right) / 2, HEIGHT - 6, "step t", 12, "middle"),
     ]
-    for power in range(0, decades + 1, 2):
-        _, y = at(0, 10**-power)
-        parts += [svg.line(left, y, right, y), svg.text(left - 6, y + 4, _small(10.0**-power), 11, "end")]
-    parts += [svg.text(at(t, 1)[0], bottom + 15, str(t), 11, "middle") for t in (0, last // 2, last)]
-    points = [at(t, value) for t, value in enumerate(story.distance)]
+    parts += axes.rows(y, (1, 0.01, 0.0001, FLOOR), left, right, _small, 11)
+    parts += axes.columns(x, (0, last // 2, last), bottom, size=11)
+    points = [*zip(x(np.arange(last + 1)), y(story.distance))]
     parts += [
         svg.polyline(points, "#0072B2", width=2),
         svg.polyline(points[: step + 1], "#0072B2", width=5),
-        svg.line(at(step, 1)[0], top - 4, at(step, 1)[0], bottom, style.QUIET, width=1.5),
+        svg.line(x(step), top - 4, x(step), bottom, style.QUIET, width=1.5),
     ]
     begun = story.distance[0]
     if falls and begun >= FLOOR:
         reach = min(last, log10(FLOOR / begun) / min(log10(story.rate), -1e-12))
-        (x1, y1), (x2, y2) = at(0, begun), at(reach, begun * story.rate**reach)
+        (x1, y1), (x2, y2) = (x(0), y(begun)), (x(reach), y(begun * story.rate**reach))
         # beside the curve, which would hide it wherever one rate rules from the start
         aside = 7 * (y2 - y1) / hypot(x2 - x1, y2 - y1), 7 * (x1 - x2) / hypot(x2 - x1, y2 - y1)
-        ends = [(x + aside[0], y + aside[1]) for x, y in ((x1, y1), (x2, y2))]
+        ends = [(along + aside[0], up + aside[1]) for along, up in ((x1, y1), (x2, y2))]
         parts.append(svg.polyline(ends, LIMIT, dash="6 4", width=1.5))
-    return [*parts, svg.circle(*at(step, now), 4.5, "#0072B2", stroke=style.INK, width=1)]
+    return [*parts, svg.circle(x(step), y(now), 4.5, "#0072B2", stroke=style.INK, width=1)]
 
 
 def _places(count: int) -> list[tuple[float, float]]:
@@ -247,11 +241,6 @@ def _places(count: int) -> list[tuple[float, float]]:
 
 def _at(x: float, y: float, radius: float, angle: float) -> tuple[float, float]:
     return x + radius * cos(angle), y + radius * sin(angle)
-
-
-def _blend(share: float) -> str:
-    """White at 0, blue at 1, light enough for black letters."""
-    return "#" + "".join(f"{ceil(255 + (channel - 255) * share):02X}" for channel in (86, 180, 233))
 
 
 def explore(rng: np.random.Generator, steps: int = 60, walks: int = 5) -> shell.Shell:

@@ -179,7 +179,7 @@ def _matrix(story: Story, kind: str, kept: set[tuple[int, int]]) -> list[str]:
         for column, name in enumerate(story.operations):
             p, x = float(law[edge, column]), LEFT + column * WIDE
             stays = (edge, column) in kept
-            shade = _shade(p / high) if edge in alive else "#F6F6F6"
+            shade = style.tint((138, 196, 232), p / high) if edge in alive else "#F6F6F6"
             border = {"stroke": style.look(name).colour, "width": 3} if stays else {"stroke": "#E2E2E2", "width": 1}
             inset = 2 if stays else 0
             parts += [
@@ -243,8 +243,3 @@ def _bars(story: Story, key: Key) -> list[str]:
 def _name(state: int) -> str:
     """A state's short name: k-2 and k-1 for the cells before, then 0, 1, ..."""
     return ("k-2", "k-1")[state] if state < 2 else state_name(state)
-
-
-def _shade(share: float) -> str:
-    """White at 0, light blue at 1."""
-    return "#" + "".join(f"{round(255 + (end - 255) * min(share, 1.0)):02X}" for end in (138, 196, 232))

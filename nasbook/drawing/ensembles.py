@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbook.drawing.gumbel_knob import softmax, temperature
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.gumbel_knob import temperature
+from nasbook.drawing.parts import axes, style, svg
+from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.drawing.simplex import COLOURS, LETTERS
 from nasbook.errors import NasbookError, one_of
@@ -126,23 +127,21 @@ def _codes(law: Mapping[Code, float], likeliest: Code) -> list[str]:
 def _strips(p, inclusion, codes, soft, gap) -> list[str]:
     """An operation's share of codes as a bar with a tick at p, its soft unions as dots on the same axis."""
     left, top, width = STRIPS
-    parts = []
+    x, parts = axes.scale(0, 1, left, left + width), []
     for k, (letter, colour) in enumerate(zip(LETTERS, COLOURS)):
         y = top + 105 * k
-        parts += [svg.line(left + width * at, y, left + width * at, y + 86) for at in (0, 0.5, 1)]
+        parts += [svg.line(x(at), y, x(at), y + 86) for at in (0, 0.5, 1)]
         parts.append(svg.text(left - 40, y + 18, letter, 15, ink=colour))
         parts.append(svg.rect(left, y + 4, width * inclusion[k], 18, colour, opacity=0.55))
-        parts.append(svg.line(left + width * p[k], y, left + width * p[k], y + 26, style.INK, width=2.5))
+        parts.append(svg.line(x(p[k]), y, x(p[k]), y + 26, style.INK, width=2.5))
         inside = inclusion[k] > 0.15
-        place = left + width * inclusion[k] + (-4 if inside else 6)
+        place = x(inclusion[k]) + (-4 if inside else 6)
         parts.append(svg.text(place, y + 18, f"{inclusion[k]:.3f}", 12, "end" if inside else "start"))
         for number, (code, value) in enumerate(zip(codes[:, k], soft[:, k])):
             drop = y + 36 + 46 * (0.618034 * number % 1)
-            parts.append(svg.circle(left + width * value, drop, 2.6, colour if code else "white", stroke=colour))
+            parts.append(svg.circle(x(value), drop, 2.6, colour if code else "white", stroke=colour))
         parts += [svg.text(left - 40, y + 52, "gap", 11), svg.text(left - 40, y + 66, f"{gap[k]:.2f}", 11)]
-    for at in (0, 0.5, 1):
-        parts.append(svg.text(left + width * at, top + 316, f"{at:g}", 12, "middle"))
-    return parts
+    return parts + axes.columns(x, (0, 0.5, 1), top + 299)
 
 
 def _name(code: Code) -> str:

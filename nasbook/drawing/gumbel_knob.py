@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
+from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Stills, choice, slider
 from nasbook.drawing.simplex import COLOURS, LETTERS, places, triangle
 from nasbook.errors import NasbookError
@@ -56,12 +57,6 @@ def prepare(rng: np.random.Generator, draws: int = 10_000) -> np.ndarray:
     if draws < SHOWN:
         raise NasbookError(f"draws is {draws}: a frame shows {SHOWN}")
     return rng.gumbel(size=(draws, 3))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(..., 3) -> (..., 3)."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)
 
 
 def loss(y: np.ndarray) -> np.ndarray:
@@ -168,8 +163,7 @@ def _points(soft: np.ndarray, winners: np.ndarray, shares: np.ndarray, sample: s
     faint = 0.3 if sample == "hard" else 0.75
     at, parts = places(soft, CORNERS), []  # (n, 3) -> (n, 2)
     for operation, ink in enumerate(COLOURS):
-        dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2"/>' for x, y in at[winners == operation])
-        parts.append(f'<g fill="{ink}" fill-opacity="{faint}">{dots}</g>')
+        parts.append(svg.dots(at[winners == operation], 2, ink, fill_opacity=faint))
     if sample == "hard":
         parts += [svg.circle(x, y, 24 * share**0.5, ink) for (x, y), share, ink in zip(CORNERS, shares, COLOURS)]
     return parts
@@ -188,10 +182,8 @@ def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
     """Two bars an estimator, bias above noise; those of the other kind of sample are faint, and say so."""
     left, top, width = BARS
     bottom = top + 56 * len(ESTIMATORS)
-    parts = []
-    for tick in (0.0, 0.5, 1.0):
-        x = left + width * tick / MOST
-        parts += [svg.line(x, top - 4, x, bottom), svg.text(x, bottom + 15, f"{tick:g}", 12, "middle")]
+    x = axes.scale(0, MOST, left, left + width, clip=True)
+    parts = axes.columns(x, (0, 0.5, 1), bottom, top - 4)
     for row, name in enumerate(ESTIMATORS):
         y, opacity = top + 56 * row, 1.0 if name in shown else 0.25
         ink = style.INK if name in shown else style.QUIET
@@ -200,11 +192,10 @@ def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
             parts.append(svg.text(450, y + 35, f"(pale: made of {ESTIMATORS[name]} samples)", 11, ink=ink))
         for value, colour, word, drop in ((found.bias[name], BIAS, "bias", 3), (found.noise[name], NOISE, "noise", 20)):
             parts.append(svg.text(left - 8, y + drop + 11, f"{word} {value:.3f}", 11, "end", ink))
-            parts.append(svg.rect(left, y + drop, width * min(value, MOST) / MOST, 13, colour, opacity=opacity))
+            parts.append(svg.rect(left, y + drop, x(value) - left, 13, colour, opacity=opacity))
             if value > MOST:
                 parts.append(svg.text(left + width + 4, y + drop + 11, ">", ink=ink))
-    x = left + width * min(length, MOST) / MOST
-    parts.append(svg.line(x, top - 10, x, bottom, style.INK, width=1.5, dash="5 4"))
+    parts.append(svg.line(x(length), top - 10, x(length), bottom, style.INK, width=1.5, dash="5 4"))
     return [*parts, svg.text(450, top - 14, f"dashed: length of the exact gradient, {length:.3f}")]
 
 

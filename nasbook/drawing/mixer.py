@@ -174,11 +174,8 @@ def _frame(x: float, y: float, side: float, width: float = 1) -> str:
 def _map(values: np.ndarray, reach: float, x: float, y: float, side: float) -> str:
     """(H, W) numbers as squares: white at 0, blue above, orange below, full at ``reach``; one path a shade."""
     shades = np.rint(np.clip(values / reach, -1, 1) * TINTS).astype(int)
-    colours = {}
-    for shade in np.unique(shades[shades != 0]):
-        end = POSITIVE if shade > 0 else NEGATIVE
-        share = abs(int(shade)) / TINTS
-        colours[int(shade)] = "#" + "".join(f"{round(255 + (channel - 255) * share):02X}" for channel in end)
+    found = np.unique(shades[shades != 0]).tolist()
+    colours = {shade: style.tint(POSITIVE if shade > 0 else NEGATIVE, abs(shade) / TINTS) for shade in found}
     return _pixels(shades, colours, x, y, side)
 
 

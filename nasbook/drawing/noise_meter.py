@@ -13,7 +13,8 @@ import numpy as np
 from nasbook.decisions import checks
 from nasbook.decisions.gradients import estimator_variance, exact_gradient, expected_reward
 from nasbook.decisions.policies import TabularPolicy
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
+from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Shell, choice
 from nasbook.errors import NasbookError
 
@@ -45,12 +46,6 @@ class Story:
     variance: Mapping[tuple[int, bool], float]
     curves: Mapping[tuple[int, bool, float], np.ndarray]
     winners: Mapping[tuple[int, bool, float], np.ndarray]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(..., 3) -> (..., 3)."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)
 
 
 def estimate(
@@ -176,40 +171,38 @@ def _simplex(story: Story, ends: np.ndarray, true_end: np.ndarray, scale: int) -
     *tips, tip = (np.vstack([ends, true_end]) @ CORNERS - (x, y)) * scale + (x, y)  # (n, 3) @ (3, 2) -> (n, 2)
     parts += [svg.arrow(x, y, *one, CLOUD, 1, 5) for one in tips]
     parts += [svg.arrow(x, y, *tip, "white", 6, 13), svg.arrow(x, y, *tip, TRUTH, 3, 10), svg.circle(x, y, 3.5)]
-    parts += [svg.line(290, 120, 310, 120, CLOUD, width=2), svg.text(316, 124, "a batch")]
-    parts += [svg.line(290, 140, 310, 140, TRUTH, width=3), svg.text(316, 144, "exact gradient")]
+    parts += axes.key(290, 124, "a batch", CLOUD, 20, width=2)
+    parts += axes.key(290, 144, "exact gradient", TRUTH, 20, width=3)
     return [*parts, svg.text(290, 166, _drawn(scale))]
 
 
-def _place(story: Story, steps: int, step: float, value: float) -> tuple[float, float]:
+def _scales(story: Story, steps: int) -> tuple[axes.Scale, axes.Scale]:
     left, top, width, height = CHART
-    low, high = story.rewards.min(), story.rewards.max()
-    return left + width * step / steps, top + height * (1 - (value - low) / (high - low))
+    y = axes.scale(story.rewards.min(), story.rewards.max(), top + height, top)
+    return axes.scale(0, steps, left, left + width), y
 
 
 def _axes(story: Story, steps: int) -> list[str]:
     left, top, width, height = CHART
-    parts = []
-    for letter, reward in zip(LETTERS, story.rewards):
-        _, y = _place(story, steps, 0, reward)
-        parts += [svg.line(left, y, left + width, y), svg.text(left - 8, y + 4, f"{letter} {reward:g}", 12, "end")]
-    for step in (0, steps // 2, steps):
-        x, _ = _place(story, steps, step, story.rewards.min())
-        parts.append(svg.text(x, top + height + 18, str(step), 12, "middle"))
-    middle = top + height / 2
-    parts.append(svg.text(left - 52, middle, "expected reward", 12, "middle", turn=-90))
-    return [*parts, svg.text(left + width / 2, top + height + 36, "gradient step", 12, "middle")]
+    (x, y), letters = _scales(story, steps), dict(zip(story.rewards, LETTERS))
+    return [
+        *axes.rows(y, story.rewards, left, left + width, lambda reward: f"{letters[reward]} {reward:g}"),
+        *axes.columns(x, (0, steps // 2, steps), top + height),
+        svg.text(left - 52, top + height / 2, "expected reward", 12, "middle", turn=-90),
+        svg.text(left + width / 2, top + height + 36, "gradient step", 12, "middle"),
+    ]
 
 
 def _curve(story: Story, key: tuple[int, bool, float], chosen: bool) -> list[str]:
     curve, colour = story.curves[key], ON if key[1] else OFF
-    steps = curve.shape[1] - 1
-    low, high = np.quantile(curve, [BAND, 1 - BAND], axis=0)  # (seeds, steps + 1) -> (2, steps + 1)
-    edge = [_place(story, steps, step, value) for step, value in enumerate(low)]
-    edge += [_place(story, steps, step, value) for step, value in reversed(list(enumerate(high)))]
-    mean = [_place(story, steps, step, value) for step, value in enumerate(curve.mean(axis=0))]
-    band = svg.polyline(edge, "none", fill=colour, opacity=0.22) if chosen else ""
-    line = svg.polyline(mean, colour, width=3 if chosen else 1.6, dash="" if chosen else "6 4")
-    x, y = CHART[0] + (0 if key[1] else 190), CHART[1] - 22
-    key_line = svg.line(x, y, x + 24, y, colour, width=3 if chosen else 1.6, dash="" if chosen else "6 4")
-    return [band, line, key_line, svg.text(x + 30, y + 4, f"baseline {'on' if key[1] else 'off'}")]
+    x, y = _scales(story, curve.shape[1] - 1)
+    steps = x(np.arange(curve.shape[1]))
+    low, high = y(np.quantile(curve, [BAND, 1 - BAND], axis=0))  # (seeds, steps + 1) -> (2, steps + 1)
+    edge = [*zip(steps, low), *zip(steps[::-1], high[::-1])]
+    look = {"width": 3} if chosen else {"width": 1.6, "dash": "6 4"}
+    left, words = CHART[0] + (0 if key[1] else 190), f"baseline {'on' if key[1] else 'off'}"
+    return [
+        svg.polyline(edge, "none", fill=colour, opacity=0.22) if chosen else "",
+        svg.polyline(zip(steps, y(curve.mean(axis=0))), colour, **look),
+        *axes.key(left, CHART[1] - 18, words, colour, 24, **look),
+    ]

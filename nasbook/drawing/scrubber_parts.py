@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbook.drawing import cells
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.story import Story, label, pretty
 
 LINE, CLOSE = 16, 14
@@ -198,14 +198,12 @@ class Box(NamedTuple):
 
     def xs(self, steps: Sequence[int], span: tuple[int, int]) -> np.ndarray:
         """Where epochs (n,) stand, (n,)."""
-        return np.interp(steps, (span[0], max(span[1], span[0] + 1)), (self.left, self.right))
+        return axes.scale(span[0], max(span[1], span[0] + 1), self.left, self.right, clip=True)(np.asarray(steps))
 
     def frame(self, span: tuple[int, int], levels: tuple[str, str]) -> list[str]:
         """Lines at top and bottom with what they stand for, and the first and the last epoch."""
-        parts = []
-        for y, words in zip((self.top, self.bottom), levels):
-            parts.append(svg.line(self.left, y, self.right, y, GRID, width=1))
-            parts.append(svg.text(self.left - 5, y + 4, words, 11, "end"))
+        words = dict(zip((1, 0), levels))
+        parts = axes.rows(axes.scale(0, 1, self.bottom, self.top), words, self.left, self.right, words.get, 11)
         for place, anchor in ((0, "start"), (1, "end")):
             words = f"epoch {span[place]}" if not place else str(span[place])
             parts.append(svg.text(self[place], self.bottom + 15, words, 11, anchor))
@@ -225,7 +223,7 @@ def curves(found: Sequence[Curve], box: Box, epoch: int, span: tuple[int, int], 
     for place, one in enumerate(found):
         taken = _thinned(len(one.steps))
         xs = box.xs([one.steps[each] for each in taken], span)
-        ys = box.bottom - (one.values - low) / (high - low) * (box.bottom - box.top)
+        ys = axes.scale(low, high, box.bottom, box.top)(one.values)
         parts.append(svg.polyline(zip(xs.tolist(), ys[taken].tolist()), one.colour, width=2, dash=one.dash))
         now = max(int(np.searchsorted(one.steps, epoch, side="right")) - 1, 0)
         x, y = float(box.xs([one.steps[now]], span)[0]), float(ys[now])
@@ -238,8 +236,8 @@ def key(found: Sequence[Curve], epoch: int, left: float, top: float, wide: float
     parts = []
     for place, one in enumerate(found):
         x, now = left + place * wide, max(int(np.searchsorted(one.steps, epoch, side="right")) - 1, 0)
-        parts.append(svg.line(x, top - 4, x + 15, top - 4, one.colour, width=2, dash=one.dash))
-        parts.append(svg.text(x + 18, top, f"{one.name}: {format(one.values[now], form)}", 11))
+        words = f"{one.name}: {format(one.values[now], form)}"
+        parts += axes.key(x, top, words, one.colour, 12, 11, width=2, dash=one.dash)
     return parts
 
 
@@ -279,5 +277,4 @@ def _thinned(count: int) -> np.ndarray:
 
 def _colour(share: float) -> str:
     """White at 0, orange towards 1, violet towards -1, as in the heat maps over time."""
-    end = ABOVE if share > 0 else BELOW
-    return "#" + "".join(f"{round(255 + (channel - 255) * min(abs(share), 1)):02X}" for channel in end)
+    return style.tint(ABOVE if share > 0 else BELOW, abs(share))

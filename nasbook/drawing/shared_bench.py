@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from nasbook.decisions import checks
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.errors import NasbookError
 from nasbook.measures import kendall
@@ -105,10 +105,8 @@ def _legend(share: bool) -> list[str]:
     words = ((A, "", "A alone"), (B, "7 4", "B alone"), (BOTH, "", "both: " + ("one set" if share else "two sets")))
     parts = []
     for place, (colour, dash, label) in enumerate(words):
-        x = 20 + 130 * place
         width = 5 if colour == BOTH and share else 2.5
-        parts.append(svg.line(x, 48, x + 30, 48, colour, width=width, dash=dash))
-        parts.append(svg.text(x + 36, 52, label))
+        parts += axes.key(20 + 130 * place, 52, label, colour, width=width, dash=dash)
     return parts
 
 
@@ -159,13 +157,13 @@ def _scatter(bench: Bench, first: int, second: int, share: bool, tau: float) -> 
     """Every cell's score over its truth; A and B as rings with their letters."""
     left, top, wide, tall = PLOT
     scores = bench.scores(share)
-    x, low_x, high_x = _scaled(bench.truth, left, wide)
-    y, low_y, high_y = _scaled(scores, top + tall, -tall)
+    (low_x, high_x), (low_y, high_y) = _ends(bench.truth), _ends(scores)
+    x, y = axes.scale(low_x, high_x, left, left + wide)(bench.truth), axes.scale(low_y, high_y, top + tall, top)(scores)
     label = "accuracy with shared weights" if share else "accuracy after a short training of its own"
     parts = [
         svg.text(left, 26, f"every cell against the truth: Kendall's tau {tau:.2f}", 15),
         svg.text(left, 52, label + " (upwards)"),
-        svg.rect(left, top, wide, tall, "none", stroke=style.QUIET, width=1),
+        axes.frame(left, top, wide, tall),
         svg.text(left, top + tall + 18, f"{low_x:.0%}"),
         svg.text(left + wide, top + tall + 18, f"{high_x:.0%}", anchor="end"),
         svg.text(left + wide / 2, top + tall + 36, bench.meaning, anchor="middle"),
@@ -179,9 +177,7 @@ def _scatter(bench: Bench, first: int, second: int, share: bool, tau: float) -> 
     return parts
 
 
-def _scaled(values: np.ndarray, begin: float, length: float) -> tuple[np.ndarray, float, float]:
-    """(n,) pixels from ``begin`` on, with a margin, and the values at both ends."""
-    low, high = float(values.min()), float(values.max())
-    margin = max((high - low) * 0.06, 1e-3)
-    low, high = low - margin, high + margin
-    return begin + length * (values - low) / (high - low), low, high
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """Of an axis: a margin beyond the values (n,)."""
+    margin = max(np.ptp(values) * 0.06, 1e-3)
+    return values.min() - margin, values.max() + margin

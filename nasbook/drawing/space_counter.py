@@ -14,7 +14,7 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.errors import NasbookError
 from nasbook.spaces.counting import LANDMARKS, CellFamily, Edges
@@ -116,22 +116,18 @@ def _numbered(keys) -> tuple[int, ...]:
     return tuple(seen.setdefault(key, len(seen)) for key in keys)
 
 
-def _along(power: float) -> float:
-    left, right, end = SCALE
-    return left + (right - left) * power / end
-
-
 def _axis(size: int) -> list[str]:
     left, right, end = SCALE
-    parts = [svg.line(left, 112, right, 112, style.QUIET, width=1.5)]
-    here = _along(log10(size))
-    for power in range(0, int(end) + 1, 10):
-        x = _along(power)
-        parts += [svg.line(x, 108, x, 116, style.QUIET)]
-        if abs(x - here) > 26:
-            parts.append(svg.text(x, 131, f"10^{power}", 12, "middle"))
+    along = axes.scale(0, end, left, right)
+    here, powers = along(log10(size)), range(0, int(end) + 1, 10)
+    clear = [power for power in powers if abs(along(power) - here) > 26]
+    parts = [
+        svg.line(left, 112, right, 112, style.QUIET, width=1.5),
+        *(svg.line(along(power), 108, along(power), 116, style.QUIET) for power in powers),
+        *axes.columns(along, clear, 114, words="10^{}".format),
+    ]
     for row, (name, count) in enumerate(LANDMARKS):
-        x = _along(log10(count))
+        x = along(log10(count))
         # the first three are close: their names stand on two levels, the others' over their marks
         y, anchor = ((96, "end"), (80, "start"), (96, "start"), (96, "middle"), (96, "end"))[row]
         shift = (8, 0, 6, 0, 8)[row]
@@ -168,7 +164,6 @@ def _arc(x: float, y: float, nodes: int, source: int, node: int, name: str) -> s
 def _legend(operations: int) -> list[str]:
     parts = []
     for place, name in enumerate(OPERATIONS[:operations]):
-        x, look = 22 + 150 * place, LOOKS[name]
-        parts.append(svg.line(x, 424, x + 30, 424, look.colour, width=look.width, dash=DASHES[look.dash]))
-        parts.append(svg.text(x + 38, 428, name.removeprefix("nor_").replace("_", " ")))
+        look, words = LOOKS[name], name.removeprefix("nor_").replace("_", " ")
+        parts += axes.key(22 + 150 * place, 428, words, look.colour, width=look.width, dash=DASHES[look.dash])
     return parts

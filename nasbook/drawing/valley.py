@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Stills, choice, slider
 from nasbook.drawing.parts.svg import Frame
 from nasbook.errors import NasbookError
@@ -25,6 +25,8 @@ START = 2.0
 """Starts lie between -START and START in both directions; no path from there leaves the plane, LOW to HIGH."""
 PLANE = (50.0, 40.0, 390.0)
 BARS, CURVE = (500.0, 64.0), (520.0, 290.0, 350.0, 140.0)
+_x = axes.scale(LOW, HIGH, PLANE[0], PLANE[0] + PLANE[2])
+_y = axes.scale(LOW, HIGH, PLANE[1] + PLANE[2], PLANE[1])
 STEPS, RATE = 120, 0.05
 """Steps on alpha that a path has, and the learning rate of both descents."""
 LEVELS = (-5.0, -2.0, 0.0, 1.0, 2.0, 4.0, 7.0)
@@ -137,23 +139,17 @@ def _check(xi: float, inner: int, alpha: float, w: float, bend: float, radius: f
 
 
 def _place(alpha: float, w: float) -> tuple[float, float]:
-    left, top, side = PLANE
-    unit = side / (HIGH - LOW)
-    return left + (alpha - LOW) * unit, top + (HIGH - w) * unit
+    return _x(alpha), _y(w)
 
 
 def _plane() -> list[str]:
     left, top, side = PLANE
-    parts = [svg.rect(left, top, side, side, "#FCFCFC", stroke=style.QUIET, width=1)]
-    for level in LEVELS:
-        parts += _contour(level)
-    for tick in range(int(LOW), int(HIGH) + 1):
-        x, y = _place(tick, tick)
-        parts += [
-            svg.text(x, top + side + 16, str(tick), 12, "middle"),
-            svg.text(left - 8, y + 4, str(tick), 12, "end"),
-        ]
-    parts += [
+    whole = range(int(LOW), int(HIGH) + 1)
+    parts = [
+        axes.frame(left, top, side, side, "#FCFCFC"),
+        *(part for level in LEVELS for part in _contour(level)),
+        *axes.columns(_x, whole, top + side),
+        *axes.rows(_y, whole, left),
         svg.text(left + side / 2, top + side + 34, "alpha", 13, "middle"),
         svg.text(18, top + side / 2, "w", 13, "middle"),
         svg.line(*_place(LOW, LOW), *_place(HIGH, HIGH), style.QUIET, width=3, dash="2 4"),
@@ -189,10 +185,9 @@ def _contour(level: float) -> list[str]:
 def _path(path: np.ndarray, rest: float) -> list[str]:
     points = [_place(*point) for point in path]
     (x, y), words = points[0], "cross: the best; ring: where the path settles; dots: every 4th step"
-    dots = "".join(f'<circle cx="{at:.1f}" cy="{up:.1f}" r="2.2"/>' for at, up in points[::4])
     return [
         svg.polyline(points, PATH, width=2),
-        f'<g fill="{PATH}">{dots}</g>',
+        svg.dots(points[::4], 2.2, PATH),
         svg.circle(x, y, 6, "white", stroke=PATH, width=2.5),
         svg.text(x + 10, y + 4, "start", 12),
         svg.circle(*points[-1], 5, PATH),
@@ -223,22 +218,15 @@ def _bars(here: Slopes) -> list[str]:
 
 def _curve(path: np.ndarray, rest: float) -> list[str]:
     left, top, wide, tall = CURVE
-    low, high = min(0.0, path[:, 0].min()), max(2.2, path[:, 0].max())
-
-    def y(value: float) -> float:
-        return top + tall * (high - value) / (high - low)
-
-    shown = path[::3, 0]  # of 121 steps, 41: the last is among them
-    xs = np.linspace(left, left + wide, len(shown))
-    parts = [
-        svg.rect(left, top, wide, tall, "#FCFCFC", stroke=style.QUIET, width=1),
+    y = axes.scale(min(0.0, path[:, 0].min()), max(2.2, path[:, 0].max()), top + tall, top)
+    x = axes.scale(0, STEPS, left, left + wide)
+    shown = np.arange(0, STEPS + 1, 3)  # of 121 steps, 41: the last is among them
+    return [
+        axes.frame(left, top, wide, tall, "#FCFCFC"),
         svg.line(left, y(1), left + wide, y(1), TRUTH, width=1.5),
         svg.line(left, y(rest), left + wide, y(rest), "#D55E00", width=1.5, dash="6 4"),
-        svg.polyline(zip(xs, map(y, shown)), PATH, width=2.5),
-    ]
-    parts += [svg.text(left - 8, y(tick) + 4, str(tick), 12, "end") for tick in (0, 1, 2)]
-    parts += [svg.text(x, top + tall + 17, str(step), 12, "middle") for x, step in ((left, 0), (left + wide, STEPS))]
-    return [
-        *parts,
+        svg.polyline(zip(x(shown), y(path[shown, 0])), PATH, width=2.5),
+        *axes.rows(y, (0, 1, 2), left),
+        *axes.columns(x, (0, STEPS), top + tall),
         svg.text(left + wide / 2, top + tall + 17, f"step on alpha (rate {RATE:g}, and so for w)", 12, "middle"),
     ]

@@ -61,6 +61,11 @@ def look(operation: str) -> Look:
     return Look(textwrap.fill(operation.replace("_", " "), 10), "#5A5A5A", "#404040", "dashed", 1.6, "odot")
 
 
+def tint(colour: tuple[int, int, int], share: float) -> str:
+    """White at 0, ``colour`` (red, green, blue) at 1 and beyond."""
+    return "#" + "".join(f"{round(255 + (end - 255) * min(share, 1)):02X}" for end in colour)
+
+
 def rc() -> AbstractContextManager:
     """Matplotlib settings for every figure of the book, as a context: white, legible, reproducible."""
     import matplotlib

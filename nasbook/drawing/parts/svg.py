@@ -64,6 +64,13 @@ def circle(x: float, y: float, radius: float, fill: str = style.INK, **line) -> 
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{fill}"{_line(**line)}/>'
 
 
+def dots(points: Iterable[tuple[float, float]], radius: float, fill: str, **look) -> str:
+    """Many discs of one look, in a few letters each."""
+    inner = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"/>' for x, y in points)
+    more = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in look.items())
+    return f'<g fill="{fill}"{more}>{inner}</g>'
+
+
 def line(x1: float, y1: float, x2: float, y2: float, stroke: str = "#E2E2E2", **more) -> str:
     """A straight line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"{_line(stroke=stroke, **more)}/>'
