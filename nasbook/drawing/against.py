@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nasbook.drawing.parts import style
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels, percent
 from nasbook.statistics import summarize
 
 LOOKS = (("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", ":", "^"))
@@ -20,13 +19,8 @@ def against_picture(
     Dots are seeds, bars 95% Student-t intervals of the mean, joined by lines; series stand ``apart`` on the axis so
     that none hides another. The sentence gives each mean and interval. Raises NasbookError for fewer than two seeds.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
     said = []
-    with style.rc():
-        figure = Figure(figsize=(8, 3), layout="constrained")
-        axes = figure.add_subplot()
+    with panels(8, 3) as (figure, axes):
         for place, ((name, points), (colour, dash, marker)) in enumerate(zip(series.items(), LOOKS)):
             shift = (place - (len(series) - 1) / 2) * apart
             found = {at: summarize(list(values)) for at, values in points.items()}
@@ -39,7 +33,7 @@ def against_picture(
         if any(value < 0 for points in series.values() for values in points.values() for value in values):
             axes.axhline(0, color="#555555", linewidth=1)
         axes.set_xticks(sorted({at for points in series.values() for at in points}))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        percent(axes.yaxis)
         axes.set(xlabel=f"{setting} (dots: seeds; bars: 95% intervals of the mean)", ylabel=quantity)
         axes.legend()
     return Picture.of_figure(figure, f"{quantity}: {'; '.join(said)}")

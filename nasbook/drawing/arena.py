@@ -16,8 +16,9 @@ from nasbook.drawing.comparison import stacked
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.drawing.regret import LOOKS
+from nasbook.drawing.searches import NARROW, TICKS, narrowed
 from nasbook.errors import NasbookError
-from nasbook.statistics import Summary, summarize
+from nasbook.statistics import Summary, half_widths
 
 __all__ = ["explore", "prepare", "render"]
 
@@ -38,9 +39,6 @@ STRIP = (572.0, 884.0)
 FOREST = (500.0, 616.0)
 """Left and right end of the column in which the differences are drawn."""
 TABLE, ROW = 360, 25
-NARROW = 0.002
-"""Regrets are drawn as log(1 + regret / NARROW): small differences at the bottom stay visible."""
-TICKS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 MOST_NEEDED = 999
 
 
@@ -119,7 +117,7 @@ def _x(contest: Contest) -> axes.Scale:
 
 def _y(contest: Contest) -> axes.Scale:
     """The highest regret of the whole contest is at the top, so that frames can be compared."""
-    return axes.scale(0, max(contest.highest, NARROW), BOTTOM, TOP, lambda regrets: np.log1p(regrets / NARROW))
+    return axes.scale(0, max(contest.highest, NARROW), BOTTOM, TOP, narrowed)
 
 
 def _axes(contest: Contest, budget: int) -> list[str]:
@@ -144,20 +142,13 @@ def _curve(contest: Contest, standing: Standing, budget: int, noise: str, seeds:
     y = scale(mean)
     parts = []
     if seeds > 1:
-        half = _half(values)
+        half = half_widths(values)
         above, below = scale(mean + half).clip(TOP), scale(np.maximum(mean - half, 0))
         parts.append(
             svg.polyline([*zip(x, above), *zip(x[::-1], below[::-1])], "none", fill=LOOKS[place][0], opacity=0.15)
         )
     parts.append(svg.polyline(zip(x, y), LOOKS[place][0], width=2, dash=DASHES[place]))
     return [*parts, _mark(place, x[-1], y[-1], 5)]
-
-
-def _half(values: np.ndarray) -> np.ndarray:
-    """Half the 95% Student-t interval of the mean over seeds, (seeds, n) -> (n,)."""
-    unit = summarize(np.arange(len(values)))
-    factor = (unit.high - unit.mean) / unit.deviation  # the same for all samples of one size
-    return factor * values.std(axis=0, ddof=1)
 
 
 def _strip(contest: Contest, table: list[Standing]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from nasbook.decisions import checks
 from nasbook.decisions.mdps import best_actions
 from nasbook.drawing.parts import style, svg
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels
 from nasbook.drawing.parts.shell import Frame, Shell, choice, slider, steps
 
 WIDTH, HEIGHT = 900, 410
@@ -131,13 +131,10 @@ def paths_picture(layout: Sequence[str], paths: Mapping[str, Sequence[tuple[int,
 
     The sentence says how many steps each takes.
     """
-    from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     fills = {"#": WALL, "C": CLIFF, "G": "#D9ECF7", "T": CLIFF}
-    with style.rc():
-        figure = Figure(figsize=(8, 0.8 + 8 * 0.85 * len(layout) / len(layout[0])), layout="constrained")
-        axes = figure.add_subplot()
+    with panels(8, 0.8 + 8 * 0.85 * len(layout) / len(layout[0])) as (figure, axes):
         for row, line in enumerate(layout):
             for column, letter in enumerate(line):
                 corner = column - 0.5, row - 0.5

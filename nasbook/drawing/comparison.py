@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nasbook.drawing.parts import style
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels, percent
 from nasbook.statistics import summarize
 
 APART = 1 / 60
@@ -26,15 +25,10 @@ def seeds_picture(
     would hide one another stand one above the other. The sentence gives each group's mean, n and interval.
     Raises NasbookError for a group of fewer than two values.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
     found = {name: summarize(values) for name, values in groups.items()}
     lines = {name: at for name, at in (("chance", chance), ("exact", exact)) if at is not None}
     wide = APART * np.ptp(np.concatenate([*map(list, groups.values()), list(lines.values())]))
-    with style.rc():
-        figure = Figure(figsize=(8, 0.9 + 0.5 * len(groups)), layout="constrained")
-        axes = figure.add_subplot()
+    with panels(8, 0.9 + 0.5 * len(groups)) as (figure, axes):
         for row, (name, values) in enumerate(groups.items()):
             summary = found[name]
             axes.plot([summary.low, summary.high], [row, row], color="#0072B2", linewidth=6, alpha=0.3)
@@ -46,7 +40,7 @@ def seeds_picture(
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
         axes.set_yticks(range(len(groups)), list(groups))
         axes.set_ylim(len(groups) - 0.5, -0.5)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        percent(axes.xaxis)
         axes.set_xlabel(f"{label} (dots: seeds; bar: 95% interval of the mean)")
     said = "; ".join(f"{name}: {summary}" for name, summary in found.items())
     return Picture.of_figure(figure, f"{label}: {said}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nasbook.drawing.parts import style
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels
 from nasbook.errors import NasbookError
 
 LOOKS = (("#000000", "-", "o"), ("#0072B2", "--", "D"), ("#009E73", "-.", "s"), ("#D55E00", ":", "^"))
@@ -25,15 +25,11 @@ def estimators_picture(
     deviation is the root of the variance summed over logits; the dashed line is the length of ``exact``.
     Raises NasbookError for more than five names or if the lengths do not agree.
     """
-    from matplotlib.figure import Figure
-
     if len(gradients) > len(LOOKS) or any(len(samples) != len(taus) for samples in gradients.values()):
         raise NasbookError(f"wanted are at most {len(LOOKS)} estimators with {len(taus)} samples, one a temperature")
     length = float(np.linalg.norm(exact))
     said = []
-    with style.rc():
-        figure = Figure(figsize=(8.4, 3.6), layout="constrained")
-        left, right = figure.subplots(1, 2)
+    with panels(8.4, 3.6, 1, 2) as (figure, (left, right)):
         for (name, samples), (colour, dash, marker) in zip(gradients.items(), LOOKS):
             found = [np.asarray(sample, dtype=float) for sample in samples]
             bias = np.array([np.linalg.norm(one.mean(axis=0) - exact) for one in found])

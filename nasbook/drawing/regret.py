@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nasbook.drawing.parts import style
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels
 from nasbook.errors import NasbookError
+from nasbook.statistics import half_widths
 
 LOOKS = (  # colour of the curve, darker ink of its name, line
     ("#0072B2", "#0072B2", "-"),
@@ -27,14 +27,10 @@ def regret_picture(regrets: Mapping[str, np.ndarray], what: str = "regret") -> P
     The sentence gives every policy's final mean and interval, the least first. Raises NasbookError for
     fewer than two seeds, for another number of axes and for more than six policies.
     """
-    from matplotlib.figure import Figure
-
     if not 1 <= len(regrets) <= len(LOOKS):
         raise NasbookError(f"there are {len(regrets)} policies: one picture tells 1 to {len(LOOKS)} apart")
     bands = {name: band(values, name) for name, values in regrets.items()}
-    with style.rc():
-        figure = Figure(figsize=(8, 3.4), layout="constrained")
-        axes = figure.add_subplot()
+    with panels(8, 3.4) as (figure, axes):
         for (mean, half), (colour, _, dash) in zip(bands.values(), LOOKS):
             rounds = np.arange(1, len(mean) + 1)
             axes.fill_between(rounds, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
@@ -67,11 +63,8 @@ def band(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
 
     Raises NasbookError for fewer than two seeds or another number of axes.
     """
-    from scipy.special import stdtrit
-
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 2 or len(given) < 2 or not given.shape[1]:
         raise NasbookError(f"{name} has the shape {given.shape}, must be (seeds, rounds) with at least two seeds")
     sums = given.cumsum(axis=1)
-    error = sums.std(axis=0, ddof=1) / len(sums) ** 0.5  # (seeds, rounds) -> (rounds,)
-    return sums.mean(axis=0), stdtrit(len(sums) - 1, 0.975) * error
+    return sums.mean(axis=0), half_widths(sums)

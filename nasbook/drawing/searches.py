@@ -9,9 +9,10 @@ import pandas as pd
 
 from nasbook.decisions import checks
 from nasbook.drawing.parts import style
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels, percent
 from nasbook.drawing.regret import LOOKS
 from nasbook.errors import NasbookError, one_of
+from nasbook.statistics import half_widths
 
 POINTS = 200
 """At how many places a curve over seconds is read."""
@@ -30,22 +31,17 @@ def trainings_picture(accuracies: np.ndarray, what: str = "accuracy") -> Picture
     The sentence counts the architectures of which a training looks better than the best one is. Raises NasbookError
     for another shape or for what is no finite number.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
     found = checks.numbers(accuracies, "accuracies", (None, None))
     means = found.mean(axis=1)  # (R, S) -> (R,)
     lucky = int(((found > means.max()).any(axis=1) & (means < means.max())).sum())
     order = means.argsort(kind="stable")
-    with style.rc():
-        figure = Figure(figsize=(8, 3), layout="constrained")
-        axes = figure.add_subplot()
+    with panels(8, 3) as (figure, axes):
         places = np.repeat(np.arange(len(found)), found.shape[1])  # (R * S,)
         axes.plot(places, found[order].ravel(), ".", color="#56B4E9", markersize=3, label="one training")
         axes.plot(means[order], color="#000000", linewidth=1.4, label="mean of its trainings")
         axes.axhline(means.max(), color=style.QUIET, linewidth=1, linestyle="--")
         axes.set(xlabel="architectures, ordered by their mean", ylabel=what)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        percent(axes.yaxis)
         axes.legend(loc="lower right")
     said = f"{len(found)} architectures by {what}, best mean {means.max():.1%}; of {lucky} others a training exceeds it"
     return Picture.of_figure(figure, said)
@@ -56,15 +52,11 @@ def search_picture(evaluations: pd.DataFrame, method: str) -> Picture:
 
     ``evaluations``: columns score and failure, in order. Raises NasbookError if there are none.
     """
-    from matplotlib.figure import Figure
-
     if not len(evaluations):
         raise NasbookError("nothing is evaluated yet: there is no curve to draw")
     scores, failed = evaluations["score"].to_numpy(), evaluations["failure"].to_numpy() != ""
     steps, best = np.arange(1, len(scores) + 1), np.maximum.accumulate(scores)
-    with style.rc():
-        figure = Figure(figsize=(8, 3), layout="constrained")
-        axes = figure.add_subplot()
+    with panels(8, 3) as (figure, axes):
         axes.plot(steps[~failed], scores[~failed], ".", color="#56B4E9", label="score of each architecture")
         if failed.any():
             axes.plot(steps[failed], scores[failed], "x", color="#A84A00", label="failed")
@@ -85,17 +77,14 @@ def regret_curves_picture(curves: pd.DataFrame, *by: str, exact: Sequence[float]
     value an evaluation. The sentence gives, for each panel, every method's last mean and interval, the least first.
     Raises NasbookError for fewer than two seeds and for more methods than can be told apart.
     """
-    from matplotlib.figure import Figure
-
-    panels = [one_of(axis, UNITS, "axis") for axis in by or ("evaluations",)]
+    shown = [one_of(axis, UNITS, "axis") for axis in by or ("evaluations",)]
     methods = list(dict.fromkeys(curves["method"]))
     if not 1 <= len(methods) <= len(LOOKS):
         raise NasbookError(f"there are {len(methods)} methods: one picture tells 1 to {len(LOOKS)} apart")
     seeds = " or ".join(str(n) for n in sorted(set(curves.groupby("method")["seed"].nunique())))
     said, top = [], NARROW
-    with style.rc():
-        figure = Figure(figsize=(8 + 2 * (len(panels) > 1), 3.6), layout="constrained")
-        for axes, axis in zip(figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels):
+    with panels(8 + 2 * (len(shown) > 1), 3.6, 1, len(shown), squeeze=False, sharey=True) as (figure, grid):
+        for axes, axis in zip(grid[0], shown):
             bands = {method: _band(curves[curves["method"] == method], axis, method) for method in methods}
             for (method, (places, mean, low, high)), (colour, _, dash) in zip(bands.items(), LOOKS):
                 look = {"facecolor": (colour, 0.1), "edgecolor": (colour, 0.7), "linestyle": dash, "linewidth": 0.6}
@@ -110,7 +99,7 @@ def regret_curves_picture(curves: pd.DataFrame, *by: str, exact: Sequence[float]
             at = "; ".join(f"{method} {mean:.2%} ({low:.2%} to {high:.2%})" for mean, low, high, method in ends)
             said.append(f"{ENDS[axis]}, {at}")
         for axes in figure.axes:
-            axes.set_yscale("function", functions=(_narrowed, _widened))
+            axes.set_yscale("function", functions=(narrowed, _widened))
             axes.set(ylim=(0, top), yticks=[tick for tick in TICKS if tick <= top])
             axes.yaxis.set_major_formatter(lambda tick, _: f"{100 * tick:g}%")
         figure.axes[0].set(ylabel="regret (mean, 95% interval)")
@@ -118,7 +107,8 @@ def regret_curves_picture(curves: pd.DataFrame, *by: str, exact: Sequence[float]
     return Picture.of_figure(figure, f"regret, mean and 95% interval over {seeds} seeds: {'; '.join(said)}")
 
 
-def _narrowed(regrets: np.ndarray) -> np.ndarray:
+def narrowed(regrets: np.ndarray) -> np.ndarray:
+    """The height at which regrets are drawn."""
     return np.log1p(np.maximum(regrets, 0) / NARROW)
 
 
@@ -128,8 +118,6 @@ def _widened(heights: np.ndarray) -> np.ndarray:
 
 def _band(curves: pd.DataFrame, by: str, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Places, mean, and the ends of its interval over seeds, each (n,): where all seeds have spent as much."""
-    from scipy.special import stdtrit
-
     seeds = [rows for _, rows in curves.groupby("seed")]
     if len(seeds) < 2:
         raise NasbookError(f"{method} has {len(seeds)} seed: an interval needs at least two")
@@ -138,5 +126,5 @@ def _band(curves: pd.DataFrame, by: str, method: str) -> tuple[np.ndarray, np.nd
     read = [rows["regret"].to_numpy()[np.searchsorted(rows[by], places, side="right") - 1] for rows in seeds]
     values = np.array(read)  # (seeds, n)
     mean = values.mean(axis=0)  # (seeds, n) -> (n,)
-    half = stdtrit(len(values) - 1, 0.975) * values.std(axis=0, ddof=1) / len(values) ** 0.5
+    half = half_widths(values)
     return places, mean, np.maximum(mean - half, 0), mean + half

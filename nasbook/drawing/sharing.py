@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nasbook.decisions import checks
-from nasbook.drawing.parts import style
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels, percent
 from nasbook.errors import NasbookError
 from nasbook.measures import kendall
 
@@ -19,22 +18,19 @@ def sharing_picture(trace: pd.DataFrame) -> Picture:
 
     ``trace``: columns step, split, quantity, value. Raises NasbookError before the first epoch.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     if not len(trace):
         raise NasbookError("the search has not ended its first epoch: there is no curve to draw")
     curves = trace.pivot_table(index="step", columns=["split", "quantity"], values="value")
-    with style.rc():
-        figure = Figure(figsize=(8, 3), layout="constrained")
-        left, right = figure.subplots(1, 2)
+    with panels(8, 3, 1, 2) as (figure, (left, right)):
         left.plot(curves["weights", "accuracy"], color="#56B4E9", label="training batches")
         if ("controller", "reward") in curves:
             left.plot(curves["controller", "reward"], color="#0072B2", linestyle="--", label="reward")
             right.plot(curves["controller", "entropy"], color="#D55E00")
         left.plot(curves["selection", "accuracy"], color="#000000", label="candidates, mean")
         left.plot(curves["selection", "best"], color="#000000", linestyle=":", label="candidates, best")
-        left.yaxis.set_major_formatter(PercentFormatter(1.0))
+        percent(left.yaxis)
         left.set(xlabel="epoch", ylabel="accuracy")
         left.legend(loc="lower right")
         right.set(xlabel="epoch", ylabel="entropy of the controller (nats)")
@@ -54,24 +50,18 @@ def ranking_picture(shared: Sequence[float], alone: Sequence[float], what: str =
 
     Raises NasbookError for fewer than two, or lengths that differ.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
     y = checks.numbers(shared, "shared", (None,))
     x = checks.numbers(alone, "alone", y.shape)
     tau = kendall(x, y)
     pick = int(np.argmax(y))
     beaten = int((x > x[pick]).sum())
-    with style.rc():
-        figure = Figure(figsize=(4.6, 3.6), layout="constrained")
-        axes = figure.add_subplot()
+    with panels(4.6, 3.6) as (figure, axes):
         axes.plot(x, y, ".", color="#0072B2", markersize=6)
         axes.plot(
             x[pick], y[pick], "o", color="#D55E00", fillstyle="none", markersize=11, label="best by shared weights"
         )
         axes.set(xlabel=f"accuracy, {what}", ylabel="accuracy with shared weights")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0))
+        percent(axes.xaxis, axes.yaxis)
         axes.legend()
     said = f"{len(x)} architectures: Kendall's tau between shared weights and {what} is {tau:.2f}; "
     said += f"{beaten} are better {what} than the one that shared weights like best"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbook.drawing.parts import style, svg
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels
 from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
@@ -44,12 +44,10 @@ def samplers_picture(samples: Mapping[str, np.ndarray], p: Sequence[float]) -> P
     all, as of softmax); ``p`` (3,) the probabilities. Weights of zeros and ones are drawn as discs with their share
     of the draws; two paths as arrows from the first to the second. Raises NasbookError for other shapes.
     """
-    from matplotlib.figure import Figure
-
     found = {name: _paths(name, paths) for name, paths in samples.items()}
-    with style.rc():
-        figure = Figure(figsize=(8.4, 2.75 * -(-(len(found) + 1) // 3)), layout="constrained")
-        axes = figure.subplots(-(-(len(found) + 1) // 3), 3, squeeze=False).ravel()
+    rows = -(-(len(found) + 1) // 3)
+    with panels(8.4, 2.75 * rows, rows, 3, squeeze=False) as (figure, grid):
+        axes = grid.ravel()
         said = [_panel(one, name, paths) for one, (name, paths) in zip(axes, found.items())]
         _first_draws(axes[len(found)], found)
         for one in axes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,9 @@ from nasbook.files import write_atomically
 
 if TYPE_CHECKING:
     import graphviz
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 DPI = 110
@@ -67,6 +72,26 @@ class Picture:
         else:
             write_atomically(target, figure_bytes(self.graph, form))
         return target
+
+
+@contextmanager
+def panels(
+    wide: float, tall: float, rows: int = 1, columns: int = 1, **more
+) -> Iterator[tuple[Figure, Axes | np.ndarray]]:
+    """A figure of so many inches in the book's look, made without pyplot, and its axes: of several panels an array."""
+    from matplotlib.figure import Figure
+
+    with style.rc():
+        figure = Figure(figsize=(wide, tall), layout="constrained")
+        yield figure, figure.subplots(rows, columns, **more)
+
+
+def percent(*sides: Axis) -> None:
+    """Write the fractions along these sides of a panel as per cent."""
+    from matplotlib.ticker import PercentFormatter
+
+    for side in sides:
+        side.set_major_formatter(PercentFormatter(1.0))
 
 
 def figure_bytes(figure: Figure, form: str) -> bytes:
