@@ -183,7 +183,7 @@ class Run:
         With ``other``, both side by side: they may differ in method, length and nodes.
         Raises NasbookError for a training, or if ``other`` is no run.
         """
-        from nasbook.drawing.widget import explore
+        from nasbook.drawing.scrubber.widget import explore
 
         if not isinstance(other, Run | None):
             kind = type(other).__name__
@@ -196,14 +196,14 @@ class Run:
 
     def story(self, name: str = ""):
         """What the scrubber draws of this search: a plain ``drawing.story.Story`` called ``name``."""
-        from nasbook.drawing.story import prepare
+        from nasbook.drawing.scrubber.story import prepare
 
         cells = [genotype.kinds for genotype in self.genotypes]
         return prepare(self.alphas, self.steps, self.kinds, self.operations, cells, name)
 
     def save_figures(self) -> list[Path]:
         """Draw curves, alphas and cells into ``figures/``. Raises NasbookError if they cannot be drawn."""
-        from nasbook.drawing.gallery import save_run_figures
+        from nasbook.drawing.figures.gallery import save_run_figures
 
         return save_run_figures(
             self.folder, self.trace, self.alphas, self.steps, self.kinds, self.operations, self.genotype.kinds
@@ -216,7 +216,7 @@ class Run:
     def _repr_mimebundle_(self, include=None, exclude=None):
         if not (self.folder / "trace.csv").exists():
             return {"text/plain": repr(self)}
-        from nasbook.drawing import gallery
+        from nasbook.drawing.figures import gallery
 
         if self.config.get("method") == "train":
             return gallery.training_mimebundle(self.trace)

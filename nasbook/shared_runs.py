@@ -91,7 +91,7 @@ class SharedRun(Run):
         return [self._picture().save(self.folder / "figures" / "search.svg")]
 
     def _picture(self) -> Picture:
-        from nasbook.drawing.sharing import sharing_picture
+        from nasbook.drawing.figures.sharing import sharing_picture
 
         return sharing_picture(self.trace)
 

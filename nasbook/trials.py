@@ -209,7 +209,7 @@ class TrialRun(Run):
         return [self._picture().save(self.folder / "figures" / "search.svg")]
 
     def _picture(self) -> Picture:
-        from nasbook.drawing.searches import search_picture
+        from nasbook.drawing.figures.searches import search_picture
 
         return search_picture(self.evaluations, self.config["method"])
 

@@ -10,7 +10,8 @@ import pytest
 
 from nasbook.decisions.bandits import BernoulliBandit, play
 from nasbook.decisions.explorers import UCB1
-from nasbook.drawing import bounds, regret
+from nasbook.drawing import bounds
+from nasbook.drawing.figures import regret
 from nasbook.errors import NasbookError
 
 NAMES = ("slow", "quick & dirty", "wide")

@@ -11,7 +11,7 @@ import pytest
 
 from nasbook.decisions import MarkovChain
 from nasbook.drawing import chain_walker
-from nasbook.drawing.layouts import chance
+from nasbook.drawing.figures.layouts import chance
 from nasbook.errors import NasbookError
 
 UNIFORMS = np.random.default_rng(0).random(60)

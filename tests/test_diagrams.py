@@ -10,8 +10,8 @@ import pytest
 from svg_texts import SVG, names, written
 
 from nasbook.decisions import examples
-from nasbook.drawing import diagrams
-from nasbook.drawing.layouts import chance
+from nasbook.drawing.figures import diagrams
+from nasbook.drawing.figures.layouts import chance
 from nasbook.drawing.parts import render
 from nasbook.errors import NasbookError
 

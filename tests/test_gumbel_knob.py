@@ -10,8 +10,9 @@ import torch
 from torch.nn.functional import softplus
 
 from nasbook import relaxations
-from nasbook.drawing import gumbel_knob, simplex
-from nasbook.drawing.estimators import estimators_picture
+from nasbook.drawing import gumbel_knob
+from nasbook.drawing.figures import simplex
+from nasbook.drawing.figures.estimators import estimators_picture
 from nasbook.drawing.gumbel_knob import ESTIMATORS, OUTPUTS, gradients, measure, prepare, render, softmax
 from nasbook.errors import NasbookError
 

@@ -191,7 +191,7 @@ class MarkovChain:
 
     def draw(self) -> Picture:
         """The chain as a graph: states as nodes, probabilities on the edges."""
-        from nasbook.drawing import diagrams
+        from nasbook.drawing.figures import diagrams
 
         return diagrams.chain_picture(self.transitions, self.rewards, self.states)
 

@@ -136,7 +136,7 @@ class HMM:
 
     def draw(self) -> Picture:
         """The model as a graph: states as nodes, observations dashed."""
-        from nasbook.drawing import diagrams
+        from nasbook.drawing.figures import diagrams
 
         return diagrams.hmm_picture(self.prior, self.transitions, self.emissions, self.states, self.observation_names)
 

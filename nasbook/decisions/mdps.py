@@ -154,7 +154,7 @@ class MDP:
 
     def draw(self) -> Picture:
         """States as nodes, actions as small squares, probabilities on the edges; a heat map above 12 states."""
-        from nasbook.drawing import diagrams
+        from nasbook.drawing.figures import diagrams
 
         return diagrams.mdp_picture(self.transitions, self.expected_rewards, self.states, self.actions)
 

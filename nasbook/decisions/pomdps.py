@@ -187,7 +187,7 @@ class POMDP:
 
     def draw(self) -> Picture:
         """States as nodes, actions as small squares, observations dashed; a heat map above 12 states."""
-        from nasbook.drawing import diagrams
+        from nasbook.drawing.figures import diagrams
 
         names = self.states, self.actions, self.observation_names
         return diagrams.pomdp_picture(self.transitions, self.observations, self.expected_rewards, *names)

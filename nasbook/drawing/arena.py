@@ -12,11 +12,11 @@ import ipywidgets
 import numpy as np
 
 from nasbook.contests import ENTRANTS, LEVEL, NOISES, RANDOM, Contest, Standing, prepare, standings
-from nasbook.drawing.comparison import stacked
+from nasbook.drawing.figures.comparison import stacked
+from nasbook.drawing.figures.regret import LOOKS
+from nasbook.drawing.figures.searches import NARROW, TICKS, narrowed
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
-from nasbook.drawing.regret import LOOKS
-from nasbook.drawing.searches import NARROW, TICKS, narrowed
 from nasbook.errors import NasbookError
 from nasbook.statistics import Summary, half_widths
 

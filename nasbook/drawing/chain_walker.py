@@ -15,7 +15,7 @@ import ipywidgets
 import numpy as np
 
 from nasbook.decisions import checks
-from nasbook.drawing.layouts import chance
+from nasbook.drawing.figures.layouts import chance
 from nasbook.drawing.parts import axes, shell, style, svg
 
 WIDTH, HEIGHT = 900, 400

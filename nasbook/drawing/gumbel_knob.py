@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
+from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Stills, choice, slider
-from nasbook.drawing.simplex import COLOURS, LETTERS, places, triangle
 from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 430

@@ -144,7 +144,7 @@ class Genotype:
         return CellNetwork(self, channels, cells, classes, auxiliary=auxiliary, stem=stem, seed=seed)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        from nasbook.drawing.cells import genotype_mimebundle
+        from nasbook.drawing.figures.cells import genotype_mimebundle
 
         return genotype_mimebundle(self.kinds)
 

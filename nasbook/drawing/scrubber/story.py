@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nasbook.drawing import cells
+from nasbook.drawing.figures import cells
 from nasbook.drawing.parts import describe, style
 from nasbook.drawing.parts.describe import Kinds, Nodes
 from nasbook.errors import NasbookError

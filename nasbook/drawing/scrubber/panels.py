@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.drawing import cells
+from nasbook.drawing.figures import cells
 from nasbook.drawing.parts import axes, style, svg
-from nasbook.drawing.story import Story, label, pretty
+from nasbook.drawing.scrubber.story import Story, label, pretty
 
 LINE, CLOSE = 16, 14
 """Height of an edge's row, and of each line of a row that holds several."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipywidgets
 
-from nasbook.drawing import scrubber
 from nasbook.drawing.parts import shell
-from nasbook.drawing.story import Story
+from nasbook.drawing.scrubber import frames
+from nasbook.drawing.scrubber.story import Story
 
 WORDS = 44
 """Pixels that a run's sentence takes beyond the place that a shell has for one."""
@@ -27,8 +27,8 @@ class Scrubber(shell.Shell):
     """
 
     def __init__(self, *stories: Story):
-        first, last = scrubber.span(stories)
-        kinds = scrubber.kinds(stories)
+        first, last = frames.span(stories)
+        kinds = frames.kinds(stories)
         self.stories = stories
         self.slider = shell.steps("epoch", last, first, last)
         self.slider.layout.width = "330px"
@@ -37,20 +37,20 @@ class Scrubber(shell.Shell):
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.menus = {
             "kind": shell.choice("cell", kinds),
-            "edge": shell.choice("edge", scrubber.edges(stories), scrubber.telling_edge(stories)),
+            "edge": shell.choice("edge", frames.edges(stories), frames.telling_edge(stories)),
         }
         for menu in self.menus.values():
             menu.layout.width = "190px"
         shown = {name: menu for name, menu in self.menus.items() if len(menu.options) > 1}
 
         def render(epoch: int, kind: str = kinds[0], edge: str = self.menus["edge"].value) -> shell.Frame:
-            return scrubber.render(stories, epoch, kind, edge)
+            return frames.render(stories, epoch, kind, edge)
 
-        room = scrubber.height(stories) + WORDS + STORY * (len(stories) - 1)
+        room = frames.height(stories) + WORDS + STORY * (len(stories) - 1)
         super().__init__(render, {"epoch": self.slider, **shown}, room, extra=(self.play,))
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        left = scrubber.still(self.stories, self.menus["kind"].value, self.menus["edge"].value)
+        left = frames.still(self.stories, self.menus["kind"].value, self.menus["edge"].value)
         return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left.svg, "text/plain": left.sentence}
 
 

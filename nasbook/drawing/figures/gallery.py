@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasbook.drawing import cells, figures
+from nasbook.drawing.figures import cells, traces
 from nasbook.drawing.parts import describe, render, style
 from nasbook.drawing.parts.describe import Kinds
 from nasbook.drawing.parts.picture import Picture, figure_bytes
@@ -38,8 +38,8 @@ def save_run_figures(
     """
     target = Path(folder) / "figures"
     drawn = {
-        "trace": figures.trace_figure(trace),
-        "alphas": figures.alphas_figure(alphas, steps, kinds, operations),
+        "trace": traces.trace_figure(trace),
+        "alphas": traces.alphas_figure(alphas, steps, kinds, operations),
     }
     paths = []
     for name, figure in drawn.items():
@@ -65,17 +65,17 @@ def run_picture(trace: pd.DataFrame, genotype_kinds: Kinds) -> Picture:
     graph = cells.genotype_graph(genotype_kinds, caption=describe.genotype_sentence(genotype_kinds))
     cell = imread(io.BytesIO(render.render(graph.source, "png")))
     tall, wide = cell.shape[:2]
-    inches = min(figures.INCHES * tall / wide, tall / render.DPI)
-    rows = figures.trace_rows(trace)
+    inches = min(traces.INCHES * tall / wide, tall / render.DPI)
+    rows = traces.trace_rows(trace)
     with style.rc():
-        height = figures.PANEL * rows
-        figure = Figure(figsize=(figures.INCHES, inches + height + 0.3), layout="constrained")
+        height = traces.PANEL * rows
+        figure = Figure(figsize=(traces.INCHES, inches + height + 0.3), layout="constrained")
         top, bottom = figure.subfigures(2, 1, height_ratios=(inches + 0.3, height))
         axes = top.add_subplot()
         axes.imshow(cell, interpolation="antialiased")
         axes.set_anchor("W")
         axes.set_axis_off()
-        figures.draw_trace(bottom, trace, describe.trace_sentence(trace))
+        traces.draw_trace(bottom, trace, describe.trace_sentence(trace))
     return Picture.of_figure(figure, run_sentence(trace, genotype_kinds))
 
 
@@ -99,6 +99,6 @@ def training_mimebundle(trace: pd.DataFrame) -> Bundle:
     """
     sentence = describe.trace_sentence(trace)
     try:
-        return Picture.of_figure(figures.trace_figure(trace), sentence)._repr_mimebundle_()
+        return Picture.of_figure(traces.trace_figure(trace), sentence)._repr_mimebundle_()
     except NasbookError as error:
         return {"text/plain": f"{sentence}\n(not drawn: {error})"}, {}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasbook.drawing import scrubber_parts as parts_of
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.svg import Frame
-from nasbook.drawing.scrubber_parts import Box, Column, Curve
-from nasbook.drawing.story import Story, pretty, sentence, when
+from nasbook.drawing.scrubber import panels
+from nasbook.drawing.scrubber.panels import Box, Column, Curve
+from nasbook.drawing.scrubber.story import Story, pretty, sentence, when
 from nasbook.errors import NasbookError, one_of
 
 WIDTH = 900
@@ -123,8 +123,8 @@ def _bands(stories: Sequence[Story], epoch: int, kind: str, edge: str, top: floa
         who = f"{story.name}: " * bool(story.name)
         parts.append(svg.text(column.left, top + 17, f"{who}{kind} cell, {when(story, epoch)}", 14))
         if kind in story.kinds:
-            parts += parts_of.heat(story, column, epoch, kind, edge, top + TITLE, reach, told)
-            parts += parts_of.cell(story, column, epoch, kind, top + TITLE)
+            parts += panels.heat(story, column, epoch, kind, edge, top + TITLE, reach, told)
+            parts += panels.cell(story, column, epoch, kind, top + TITLE)
         else:
             parts.append(svg.text(column.left, top + 60, f"its {kind} cell is fixed, not searched"))
     return parts
@@ -147,7 +147,7 @@ def _below(stories: Sequence[Story], epoch: int, kind: str, edge: str, top: floa
         box = Box(column.left + 18, column.left + 300, top + 28, top + tall - 24)
         parts.append(svg.text(column.left, top + 14, f"softmax(alpha) on {pretty(edge)}, {kind} cell"))
         if kind in story.kinds:
-            parts += parts_of.area(story, column, epoch, kind, edge, box, limits)
+            parts += panels.area(story, column, epoch, kind, edge, box, limits)
     alone = len(stories) == 1
     upper, deep = (top, tall) if alone else (top + tall, CURVES)
     for place, (title, values, least, form) in enumerate(
@@ -157,8 +157,8 @@ def _below(stories: Sequence[Story], epoch: int, kind: str, edge: str, top: floa
         found = _found(stories, kind, values)
         box = Box(left + 40, left + (208 if alone else 420), upper + 46, upper + deep - 24)
         parts.append(svg.text(left, upper + 14, title))
-        parts += parts_of.key(found, epoch, left, upper + 32, 108 if alone else 210, form)
-        parts += parts_of.curves(found, box, epoch, limits, least, form)
+        parts += panels.key(found, epoch, left, upper + 32, 108 if alone else 210, form)
+        parts += panels.curves(found, box, epoch, limits, least, form)
     return parts
 
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.drawing import board
-from nasbook.drawing.board import PLATE, Board
+from nasbook.drawing.figures import board
+from nasbook.drawing.figures.board import PLATE, Board
 from nasbook.drawing.parts import style
 
 INKS = ("#0072B2", "#A84A00", "#007A59", "#A0457A", "#332288", "#6B6200")

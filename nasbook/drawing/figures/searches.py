@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from nasbook.decisions import checks
+from nasbook.drawing.figures.regret import LOOKS
 from nasbook.drawing.parts import style
 from nasbook.drawing.parts.picture import Picture, panels, percent
-from nasbook.drawing.regret import LOOKS
 from nasbook.errors import NasbookError, one_of
 from nasbook.statistics import half_widths
 
