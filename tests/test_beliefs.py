@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from nasbook.book.widgets import beliefs
 from nasbook.decisions import examples
-from nasbook.drawing import beliefs
 from nasbook.drawing.parts import axes
 from nasbook.errors import NasbookError
 

@@ -9,8 +9,8 @@ import ipywidgets
 import numpy as np
 import pytest
 
+from nasbook.book.widgets import chain_walker
 from nasbook.decisions import MarkovChain
-from nasbook.drawing import chain_walker
 from nasbook.drawing.figures.layouts import chance
 from nasbook.errors import NasbookError
 

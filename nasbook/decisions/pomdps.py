@@ -197,7 +197,7 @@ class POMDP:
 
         Raises NasbookError for another number of states, and for values that are not of this model.
         """
-        from nasbook.drawing import beliefs
+        from nasbook.book.widgets import beliefs
 
         if not isinstance(values, Mapping):
             raise NasbookError(f"values is a {type(values).__name__}: it must be a dict from names to value functions")

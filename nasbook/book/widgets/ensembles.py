@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nasbook.book.widgets.gumbel_knob import temperature
 from nasbook.drawing.figures.simplex import COLOURS, LETTERS
-from nasbook.drawing.gumbel_knob import temperature
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
