@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 THETA_1 = np.array([0.2, -0.1, 0.4])
 THETA_2 = np.array([[0.1, 0.3], [-0.2, 0.5], [0.7, 0.0]])

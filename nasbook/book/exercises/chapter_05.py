@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 BY_SEARCH = 1e-4
 """How near a minimum that was searched for numerically comes to the exact one."""

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 M = np.array([[1.0, -2.0, 0.5], [0.25, 1.0, -1.0]])
 Q, U = np.array([0.5, -1.0]), np.array([0.2, 0.4, -0.4])

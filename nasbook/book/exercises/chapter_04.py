@@ -6,8 +6,8 @@ from itertools import product
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 MOVES = np.array([[[0.5, 0.5], [0.3, 0.7]], [[0.1, 0.9], [0.9, 0.1]]])
 SHOWS = np.array([[[0.75, 0.25], [0.25, 0.75]], [[0.6, 0.4], [0.1, 0.9]]])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 LAW = (0.5, 0.3, 0.2)
 

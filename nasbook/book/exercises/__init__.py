@@ -88,7 +88,7 @@ def find(number: str) -> Exercise:
     chapter = f"chapter_{str(number)[:2]}"
     known = chapters()
     if chapter in known:
-        exercises = import_module(f"nasbook.exercises.{chapter}").EXERCISES
+        exercises = import_module(f"nasbook.book.exercises.{chapter}").EXERCISES
         return exercises[one_of(number, exercises, "exercise")]
     raise NasbookError(f"unknown exercise {number!r}: chapters with exercises are {', '.join(k[-2:] for k in known)}")
 

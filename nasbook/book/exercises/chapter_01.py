@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 TWO = np.array([[0.5, 0.5], [0.3, 0.7]])
 SWAP = np.array([[0.1, 0.9], [0.9, 0.1]])

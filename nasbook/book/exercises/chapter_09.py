@@ -7,8 +7,8 @@ from math import comb, exp, log
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 
 def skip(q, target):

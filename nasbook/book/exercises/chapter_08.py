@@ -6,8 +6,8 @@ from numbers import Real
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 
 def anchor(v, previous, current, earlier, state):

@@ -7,8 +7,8 @@ from itertools import product
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 TRANSITIONS = np.array([[[0.5, 0.5], [0.3, 0.7]], [[0.1, 0.9], [0.9, 0.1]]])
 REWARDS = np.array([10.0, 0.0])

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from nasbook.exercises import Exercise
-from nasbook.exercises.compare import differs
+from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import differs
 
 
 def gumbel_max(alpha, u):

@@ -7,7 +7,7 @@ from numbers import Real
 
 import numpy as np
 
-from nasbook.exercises import Exercise
+from nasbook.book.exercises import Exercise
 
 
 def blocks(number, operations):
