@@ -17,11 +17,11 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from nasbook import execution, notebook_files
+from nasbook.book.running import execution, notebook_files
+from nasbook.book.running.execution import NotebookFailed
+from nasbook.book.running.watch import Stopped, Watch
 from nasbook.errors import NasbookError, one_of
-from nasbook.execution import NotebookFailed
 from nasbook.files import read_json, run_folder, write_atomically
-from nasbook.watch import Stopped, Watch
 
 PROFILES = ("smoke", "lesson", "paper")
 CELL_SECONDS = {"smoke": 600, "lesson": 4 * 3600, "paper": None}

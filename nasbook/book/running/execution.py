@@ -11,9 +11,9 @@ from typing import IO
 import psutil
 from nbformat import NotebookNode
 
-from nasbook import notebook_files
+from nasbook.book.running import notebook_files
+from nasbook.book.running.watch import Watch, stop_on_signal
 from nasbook.errors import NasbookError
-from nasbook.watch import Watch, stop_on_signal
 
 _START_SECONDS = 120
 _MESSAGE_SECONDS = 60
@@ -98,7 +98,7 @@ def _papermill(source: Path, target: Path, parameters: dict, cell_seconds: int |
 
 
 def _manager_class(out: Path, watch: Watch, log: IO) -> type:
-    """A Jupyter kernel manager that starts ``nasbook.kernel`` with this interpreter and our environment."""
+    """A Jupyter kernel manager that starts this package's ``kernel`` with this interpreter and our environment."""
     from jupyter_client.manager import AsyncKernelManager
 
     environment = os.environ | {
@@ -110,7 +110,7 @@ def _manager_class(out: Path, watch: Watch, log: IO) -> type:
     class Manager(AsyncKernelManager):
         async def start_kernel(self, **options):
             # a kernelspec may name another environment's interpreter
-            self.kernel_spec.argv = [sys.executable, "-m", "nasbook.kernel", "-f", "{connection_file}"]
+            self.kernel_spec.argv = [sys.executable, "-m", "nasbook.book.running.kernel", "-f", "{connection_file}"]
             await super().start_kernel(env=environment, stdout=log, stderr=log, **options)
             watch.kernel = self.provisioner.pid
 
