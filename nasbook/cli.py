@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from nasbook import runner
+    from nasbook.book.running import runner
 
     given = runner.parse_parameters(arguments.parameters, arguments.profile)
     # a folder of an earlier run would be loaded, and old results stored as if they were new
@@ -190,7 +190,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _lab(arguments: argparse.Namespace) -> int:
-    from nasbook import notebook_files
+    from nasbook.book.running import notebook_files
 
     command = [sys.executable, "-m", "jupyterlab", str(notebook_files.find(arguments.name))]
     if os.name == "posix":

@@ -99,7 +99,7 @@ def processor() -> str:
 
 def drawing() -> str:
     """Which Graphviz drew a picture just now. Raises Fault if none could, or if what came is no picture."""
-    from nasbook.drawing.render import DOCTOR, drawn
+    from nasbook.drawing.parts.render import DOCTOR, drawn
 
     try:
         name, picture = drawn(_GRAPH, "svg")

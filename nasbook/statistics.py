@@ -34,5 +34,10 @@ def summarize(values: Sequence[float]) -> Summary:
     if sample.size < 2:
         raise NasbookError(f"an interval needs at least two seeds, and got {sample.size}")
     mean, deviation = float(sample.mean()), float(sample.std(ddof=1))
-    half = float(stats.t.ppf(0.975, sample.size - 1)) * deviation / sample.size**0.5
+    half = float(half_widths(sample))
     return Summary(sample.size, mean, deviation, mean - half, mean + half)
+
+
+def half_widths(values: np.ndarray) -> np.ndarray:
+    """Half the 95% Student-t interval of the mean over seeds, (seeds, ...) -> (...), of at least two seeds."""
+    return stats.t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / len(values) ** 0.5

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 
-from nasbook import notebook_files
+from nasbook.book.running import notebook_files
 
 FORM = (
     "Question",

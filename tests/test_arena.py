@@ -10,8 +10,8 @@ from tables import TinyTable
 
 import nasbook as nb
 from nasbook import contests
+from nasbook.book.widgets import arena
 from nasbook.contests import NOISES, RANDOM, Contest, standings
-from nasbook.drawing import arena
 
 TRUTH = {"a": 0.5, "b": 0.7, "c": 0.9, "d": 0.9}
 

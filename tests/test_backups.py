@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nasbook import NasbookError
+from nasbook.book.widgets import backups
 from nasbook.decisions import slippery_grid
 from nasbook.decisions.worlds import CLIFF, SLIPPERY
-from nasbook.drawing import backups
 
 PAYS = {".": -0.04, "G": 0.96, "T": -1.04}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nasbook as nb
-from nasbook.drawing import beam
+from nasbook.book.widgets import beam
 from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
 from nasbook.spaces.growing import GrowingCells
 from nasbook.spaces.pnas_cells import PnasCells

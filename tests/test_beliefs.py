@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nasbook.decisions import examples
-from nasbook.drawing import beliefs
+from nasbook.drawing.parts import axes
+from nasbook.drawing.scrubber import beliefs
 from nasbook.errors import NasbookError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -100,7 +101,7 @@ def test_a_line_is_drawn_only_where_it_is_in_the_picture(told):
 
 @pytest.mark.parametrize(("low", "high"), [(-2.0, 30.0), (53.0, 60.0), (0.1, 0.13), (-1.5, -0.5), (0.0, 1000.0)])
 def test_ticks_are_round_and_few(low, high):
-    ticks = beliefs._ticks(low, high)
+    ticks = axes.ticks(low, high)
     assert 3 <= len(ticks) <= 8 and low <= ticks[0] and ticks[-1] <= high + 1e-9
     assert "-0" not in [f"{tick:g}" for tick in ticks]
 

@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from nasbook.book.widgets import bounds
 from nasbook.decisions.bandits import BernoulliBandit, play
 from nasbook.decisions.explorers import UCB1
-from nasbook.drawing import bounds, regret
+from nasbook.drawing.figures import regret
 from nasbook.errors import NasbookError
 
 NAMES = ("slow", "quick & dirty", "wide")

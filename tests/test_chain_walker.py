@@ -9,9 +9,9 @@ import ipywidgets
 import numpy as np
 import pytest
 
+from nasbook.book.widgets import chain_walker
 from nasbook.decisions import MarkovChain
-from nasbook.drawing import chain_walker
-from nasbook.drawing.layouts import chance
+from nasbook.drawing.figures.layouts import chance
 from nasbook.errors import NasbookError
 
 UNIFORMS = np.random.default_rng(0).random(60)

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from nasbook import cli, notebook_files
+from nasbook import cli
+from nasbook.book.running import notebook_files
 from nasbook.cli import main
 from nasbook.errors import NasbookError
 

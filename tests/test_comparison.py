@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nasbook.drawing import comparison
-from nasbook.drawing.comparison import seeds_picture
+from nasbook.drawing.figures import comparison
+from nasbook.drawing.figures.comparison import seeds_picture
 from nasbook.errors import NasbookError
 
 

@@ -10,8 +10,8 @@ from tables import TinyTable
 import nasbook as nb
 from nasbook import contests, trials
 from nasbook.benchmarks.synthetic import synthetic_table
+from nasbook.book.widgets import arena
 from nasbook.contests import ENTRANTS, NOISES, RANDOM, Contest, Entrant, standings
-from nasbook.drawing import arena
 from nasbook.evaluators import Lookup
 from nasbook.spaces.growing import GrowingCells, grown
 

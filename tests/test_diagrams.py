@@ -10,8 +10,9 @@ import pytest
 from svg_texts import SVG, names, written
 
 from nasbook.decisions import examples
-from nasbook.drawing import diagrams, render
-from nasbook.drawing.layouts import chance
+from nasbook.drawing.figures import diagrams
+from nasbook.drawing.figures.layouts import chance
+from nasbook.drawing.parts import render
 from nasbook.errors import NasbookError
 
 TWO = np.array([[0.5, 0.5], [0.3, 0.7]])

@@ -7,7 +7,7 @@ import pytest
 from svg_texts import SVG, names, written
 
 from nasbook.decisions import examples
-from nasbook.drawing import diagrams
+from nasbook.drawing.figures import diagrams
 from nasbook.errors import NasbookError
 
 TWO = np.array([[0.5, 0.5], [0.3, 0.7]])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nasbook as nb
-from nasbook.drawing import discretise
+from nasbook.book.widgets import discretise
 from nasbook.searchers.derivation import darts_rule, every_edge_rule, probable_code_rule
 from nasbook.searchers.rules import RULES, THRESHOLD, Setting, discretisations
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges

@@ -102,7 +102,7 @@ def test_a_device_without_torch(monkeypatch):
 
 @pytest.fixture
 def render(monkeypatch):
-    from nasbook.drawing import render
+    from nasbook.drawing.parts import render
 
     render._render.cache_clear()
     yield render

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nasbook.drawing import cells, describe, render, style
+from nasbook.drawing.figures import cells
+from nasbook.drawing.parts import describe, render, style
 from nasbook.errors import NasbookError
 from nasbook.spaces.genotypes import catalogue
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS
@@ -271,7 +272,9 @@ def test_drawing_is_quick(fresh, monkeypatch):
 def test_drawing_imports_neither_torch_nor_matplotlib():
     code = (
         "import sys\n"
-        "from nasbook.drawing import cells, figures, gallery, scrubber, source\n"
+        "from nasbook.drawing.figures import cells, gallery, traces\n"
+        "from nasbook.drawing.parts import source\n"
+        "from nasbook.drawing.scrubber import frames\n"
         "heavy = {'torch', 'matplotlib', 'ipywidgets', 'nasbook.runs', 'nasbook.searchers'}\n"
         "assert not heavy & set(sys.modules)"
     )

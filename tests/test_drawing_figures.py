@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nasbook.drawing import describe, figures, gallery, picture, render
+from nasbook.drawing.figures import gallery, traces
+from nasbook.drawing.parts import describe, picture, render
 from nasbook.errors import NasbookError
 from nasbook.spaces.genotypes import catalogue
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, state_name
@@ -104,14 +105,14 @@ def titles(figure):
 def test_a_trace_has_a_panel_for_each_quantity_it_holds():
     *_, trace = search()
     everything = ["loss", "accuracy (%)", "entropy (nats per edge)", "skips in the cell", "temperature"]
-    assert titles(figures.trace_figure(trace)) == everything
+    assert titles(traces.trace_figure(trace)) == everything
     without = trace[~trace["quantity"].isin(["temperature"]) & ~trace["quantity"].str.startswith("skips")]
-    assert titles(figures.trace_figure(without)) == everything[:3]
+    assert titles(traces.trace_figure(without)) == everything[:3]
 
 
 def test_the_curves_hold_the_data():
     *_, trace = search()
-    accuracy = figures.trace_figure(trace).axes[1]
+    accuracy = traces.trace_figure(trace).axes[1]
     curves = {curve.get_label(): curve.get_xydata() for curve in accuracy.get_lines()}
     assert np.allclose(curves["selection"], [(step, 10 + 2 * step) for step in range(1, 5)])
     assert set(curves) == {"weights", "selection"}
@@ -119,7 +120,7 @@ def test_the_curves_hold_the_data():
 
 def test_heat_maps_show_probabilities_on_a_scale_about_uniform():
     alphas, steps, kinds, _ = search(rate=1e-4)
-    figure = figures.alphas_figure(alphas, steps, kinds, OPERATIONS)
+    figure = traces.alphas_figure(alphas, steps, kinds, OPERATIONS)
     maps = [axes.images[0] for axes in figure.axes if axes.images]
     assert len(maps) == 2 * 8
     low, high = maps[0].get_clim()
@@ -134,8 +135,8 @@ def test_heat_maps_show_probabilities_on_a_scale_about_uniform():
 @pytest.mark.parametrize(("epochs", "kinds"), [(0, ("normal",)), (1, ("normal",)), (60, ("normal", "reduce"))])
 def test_figures_come_out_for_any_length_without_a_warning(epochs, kinds):
     alphas, steps, kinds, trace = search(epochs, kinds)
-    drawn = [figures.alphas_figure(alphas, steps, kinds, OPERATIONS)]
-    drawn += [figures.trace_figure(trace)] if epochs else []
+    drawn = [traces.alphas_figure(alphas, steps, kinds, OPERATIONS)]
+    drawn += [traces.trace_figure(trace)] if epochs else []
     for figure in drawn:
         raw = picture.figure_bytes(figure, "png")
         assert 880 <= Image.open(io.BytesIO(raw)).width <= 920 and len(raw) < 100_000
@@ -144,26 +145,26 @@ def test_figures_come_out_for_any_length_without_a_warning(epochs, kinds):
 def test_figures_are_the_same_bytes_each_time():
     *_, trace = search()
     for form in ("png", "svg"):
-        first, second = (picture.figure_bytes(figures.trace_figure(trace), form) for _ in range(2))
+        first, second = (picture.figure_bytes(traces.trace_figure(trace), form) for _ in range(2))
         assert first == second, form
 
 
 def test_what_cannot_be_drawn_is_one_sentence():
     alphas, steps, kinds, trace = search()
     with pytest.raises(NasbookError, match="has no column 'split'"):
-        figures.trace_figure(trace.drop(columns="split"))
+        traces.trace_figure(trace.drop(columns="split"))
     with pytest.raises(NasbookError, match="there is no curve"):
-        figures.trace_figure(trace[trace["quantity"] == "nothing"])
+        traces.trace_figure(trace[trace["quantity"] == "nothing"])
     with pytest.raises(NasbookError, match=r"alphas have shape \(5, 2, 14, 8\)"):
-        figures.alphas_figure(alphas, steps[:-1], kinds, OPERATIONS)
+        traces.alphas_figure(alphas, steps[:-1], kinds, OPERATIONS)
     alphas[3:, 1, 2, 3] = np.nan
     with pytest.raises(NasbookError, match="not finite numbers from epoch 3 on"):
-        figures.alphas_figure(alphas, steps, kinds, OPERATIONS)
+        traces.alphas_figure(alphas, steps, kinds, OPERATIONS)
 
 
 def test_a_figure_carries_its_sentence_as_text_and_as_alt_text():
     *_, trace = search()
-    shown = picture.Picture.of_figure(figures.trace_figure(trace), describe.trace_sentence(trace))
+    shown = picture.Picture.of_figure(traces.trace_figure(trace), describe.trace_sentence(trace))
     data, about = shown._repr_mimebundle_()
     assert data["text/plain"] == about["image/png"]["alt"] == describe.trace_sentence(trace)
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
@@ -172,7 +173,7 @@ def test_a_figure_carries_its_sentence_as_text_and_as_alt_text():
 @pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_a_figure_is_saved_by_suffix(tmp_path, suffix, magic):
     *_, trace = search()
-    path = picture.Picture.of_figure(figures.trace_figure(trace), "said").save(tmp_path / f"figure.{suffix}")
+    path = picture.Picture.of_figure(traces.trace_figure(trace), "said").save(tmp_path / f"figure.{suffix}")
     assert magic in path.read_bytes()[:600]
 
 
@@ -236,7 +237,7 @@ def test_a_training_says_its_accuracies():
 
 
 def test_a_training_has_curves_of_loss_accuracy_and_learning_rate():
-    figure = figures.trace_figure(training())
+    figure = traces.trace_figure(training())
     assert titles(figure) == ["loss", "accuracy (%)", "learning rate"]
     curves = {curve.get_label(): curve for curve in figure.axes[1].get_lines()}
     assert np.allclose(curves["train"].get_xydata(), [(step, 20.1 + 5 * step) for step in range(1, 5)])
@@ -249,7 +250,7 @@ def test_a_training_has_curves_of_loss_accuracy_and_learning_rate():
 def test_a_search_keeps_its_learning_rate_to_itself():
     *_, trace = search()
     rate = pd.DataFrame([(1, "weights", "learning_rate", 0.1)], columns=trace.columns)
-    assert "learning rate" not in titles(figures.trace_figure(pd.concat([trace, rate])))
+    assert "learning rate" not in titles(traces.trace_figure(pd.concat([trace, rate])))
 
 
 @pytest.mark.filterwarnings("error")

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from nasbook import relaxations
-from nasbook.drawing import ensembles
-from nasbook.drawing.ensembles import MOST_DRAWS, PROBABILITIES, SHOWN, prepare, render, unions
+from nasbook.book.widgets import ensembles
+from nasbook.book.widgets.ensembles import MOST_DRAWS, PROBABILITIES, SHOWN, prepare, render, unions
 from nasbook.errors import NasbookError
 
 SETTINGS = list(product(PROBABILITIES, (1, 2, 4, MOST_DRAWS), (0.05, 1.0, 10.0)))

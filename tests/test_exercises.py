@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import nasbook as nb
-from nasbook import exercises
-from nasbook.exercises.compare import differs
+from nasbook.book import exercises
+from nasbook.book.exercises.compare import differs
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = {
     name[-2:]: (
-        importlib.import_module(f"nasbook.exercises.{name}").EXERCISES,
+        importlib.import_module(f"nasbook.book.exercises.{name}").EXERCISES,
         importlib.import_module(f"wrong_answers.{name}").WRONG,
     )
     for name in exercises.chapters()

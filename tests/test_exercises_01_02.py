@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nasbook import exercises
+from nasbook.book import exercises
+from nasbook.book.exercises import chapter_01, chapter_02
 from nasbook.decisions import HMM
-from nasbook.exercises import chapter_01, chapter_02
 
 
 def always_from_the_first(transitions, start, steps):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nasbook import exercises
-from nasbook.exercises import chapter_03
+from nasbook.book import exercises
+from nasbook.book.exercises import chapter_03
 
 
 def backups(reduced, rewards_times=lambda gamma: 1):

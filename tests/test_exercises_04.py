@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from wrong_answers.chapter_04 import plans
 
-from nasbook import exercises
-from nasbook.exercises import chapter_04
+from nasbook.book import exercises
+from nasbook.book.exercises import chapter_04
 
 
 def turned(array):

@@ -6,8 +6,8 @@ from scipy.optimize import minimize
 from wrong_answers.chapter_05 import parts
 from wrong_answers.chapter_06 import enumerated
 
-from nasbook import exercises
-from nasbook.exercises import chapter_06
+from nasbook.book import exercises
+from nasbook.book.exercises import chapter_06
 
 
 def plain_ips(arms, rewards, propensities, target, model):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nasbook import exercises
-from nasbook.exercises import chapter_11
+from nasbook.book import exercises
+from nasbook.book.exercises import chapter_11
 from nasbook.searchers.derivation import darts_rule
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from wrong_answers.chapter_13 import order, soft
 
-from nasbook import exercises
+from nasbook.book import exercises
 from nasbook.relaxations import plackett_luce
 
 

@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from nasbook.exercises import chapter_15, diagnosis
+from nasbook.book.exercises import chapter_15, diagnosis
 from nasbook.relaxations import code_probabilities
 
 

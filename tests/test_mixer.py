@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nasbook import relaxations
-from nasbook.drawing import mixer
-from nasbook.drawing.mixer import mix, prepare, render
+from nasbook.book.widgets import mixer
+from nasbook.book.widgets.mixer import mix, prepare, render
 from nasbook.errors import NasbookError
 from nasbook.searchers.derivation import darts_rule
 from nasbook.spaces.names import DARTS_OPERATIONS

@@ -7,9 +7,9 @@ from statistics import median
 import numpy as np
 import pytest
 
+from nasbook.book.widgets import noise_meter
+from nasbook.book.widgets.noise_meter import BATCHES, NOISE, RATES, estimate, prepare, render
 from nasbook.decisions import TabularPolicy, exact_gradient
-from nasbook.drawing import noise_meter
-from nasbook.drawing.noise_meter import BATCHES, NOISE, RATES, estimate, prepare, render
 from nasbook.errors import NasbookError
 
 REWARDS = np.array([1.0, 0.8, 0.5])

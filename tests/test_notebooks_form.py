@@ -9,7 +9,7 @@ import notebook_form as form
 import pytest
 
 import nasbook as nb
-from nasbook import notebook_files
+from nasbook.book.running import notebook_files
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 ALL_BYTES = 6_000_000

@@ -9,7 +9,7 @@ import pytest
 import small_notebooks
 from small_notebooks import KERNEL, record, refused, run
 
-from nasbook import notebook_files, runner
+from nasbook.book.running import notebook_files, runner
 from nasbook.cli import main
 
 
@@ -206,7 +206,7 @@ def kernels(folder):
     found = []
     for process in psutil.process_iter():
         try:
-            if "nasbook.kernel" in process.cmdline() and process.cwd().startswith(str(folder)):
+            if "nasbook.book.running.kernel" in process.cmdline() and process.cwd().startswith(str(folder)):
                 found.append(process.pid)
         except psutil.Error:
             # it ended while it was looked at

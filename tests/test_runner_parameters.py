@@ -6,7 +6,7 @@ import pytest
 import small_notebooks
 from small_notebooks import PARAMETERS, refused
 
-from nasbook import runner
+from nasbook.book.running import runner
 from nasbook.errors import NasbookError
 
 

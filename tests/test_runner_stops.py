@@ -12,7 +12,7 @@ import pytest
 import small_notebooks
 from small_notebooks import record
 
-from nasbook import execution
+from nasbook.book.running import execution
 from nasbook.errors import NasbookError
 
 
@@ -119,7 +119,7 @@ def test_a_taken_port_is_tried_again(tmp_path, monkeypatch):
 
 
 def test_silence_is_broken_by_the_running_cell(tmp_path, monkeypatch, capsys):
-    from nasbook import watch
+    from nasbook.book.running import watch
 
     monkeypatch.setattr(watch, "_SILENCE_SECONDS", 0.0)
     monkeypatch.setattr(watch, "_LOOK_SECONDS", 0.01)

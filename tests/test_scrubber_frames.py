@@ -16,8 +16,8 @@ from stories import EDGE, PAGES, STORIES, SVG, frames, states, words
 from tiny import TINY
 
 import nasbook as nb
-from nasbook.drawing import scrubber
-from nasbook.drawing.story import label, sentence, when
+from nasbook.drawing.scrubber import frames as scrubber
+from nasbook.drawing.scrubber.story import label, sentence, when
 from nasbook.errors import NasbookError
 
 
@@ -103,7 +103,7 @@ def test_a_still_too_large_leaves_out_the_middle_then_the_start():
 
 
 def test_the_widget_follows_every_control_and_leaves_a_still():
-    from nasbook.drawing.widget import explore
+    from nasbook.drawing.scrubber.widget import explore
 
     shell = explore(STORIES["darts"])
     assert "epoch 6 of 6" in shell.frame.value
@@ -120,7 +120,7 @@ def test_the_widget_follows_every_control_and_leaves_a_still():
 
 
 def test_two_searches_make_one_widget_over_all_their_epochs():
-    from nasbook.drawing.widget import explore
+    from nasbook.drawing.scrubber.widget import explore
 
     shell = explore(*PAGES["two sizes"])
     assert (shell.slider.min, shell.slider.max, shell.play.max) == (0, 6, 6)
@@ -150,7 +150,7 @@ def test_a_run_is_explored_alone_and_beside_another(tmp_path):
 
 
 def test_a_menu_of_one_choice_is_not_shown():
-    from nasbook.drawing.widget import explore
+    from nasbook.drawing.scrubber.widget import explore
 
     shell = explore(STORIES["fixed"])
     assert [*shell.controls] == ["epoch", "edge"] and "normal cell, epoch 8 of 8" in shell.frame.value
@@ -159,14 +159,14 @@ def test_a_menu_of_one_choice_is_not_shown():
 
 
 def test_a_long_search_plays_in_a_quarter_of_a_minute():
-    from nasbook.drawing.widget import explore
+    from nasbook.drawing.scrubber.widget import explore
 
     assert explore(STORIES["darts"]).play.interval == 400
     assert explore(STORIES["sparse"]).play.interval == 60
 
 
 def test_the_widget_swallows_no_error(monkeypatch):
-    from nasbook.drawing.widget import explore
+    from nasbook.drawing.scrubber.widget import explore
 
     shell = explore(STORIES["darts"])
     monkeypatch.setattr(scrubber, "render", lambda *_: 1 / 0)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import nasbook as nb
-from nasbook.drawing.searches import regret_curves_picture, search_picture, trainings_picture
+from nasbook.drawing.figures.searches import regret_curves_picture, search_picture, trainings_picture
 
 
 def evaluations(scores, failures=None):

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbook.drawing.shared_bench import BOTH, A, B, Bench, explore, render
-from nasbook.drawing.sharing import ranking_picture, sharing_picture
+from nasbook.book.widgets.shared_bench import BOTH, A, B, Bench, explore, render
+from nasbook.drawing.figures.sharing import ranking_picture, sharing_picture
 from nasbook.errors import NasbookError
 from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
 

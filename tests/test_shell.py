@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ElementTree
 import ipywidgets
 import pytest
 
-from nasbook.drawing import svg
-from nasbook.drawing.shell import CAPTION, Frame, Shell, choice, slider, steps
+from nasbook.drawing.parts import svg
+from nasbook.drawing.parts.shell import CAPTION, Frame, Shell, choice, slider, steps
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -68,7 +68,7 @@ def test_an_error_in_a_callback_is_shown_in_a_kernel(tmp_path):
         "import sys\n"
         f"sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
         "from test_shell import render\n"
-        "from nasbook.drawing.shell import Shell, steps\n"
+        "from nasbook.drawing.parts.shell import Shell, steps\n"
         "names = ('share', 'count', 'way')\n"
         "shell = Shell(render, {name: steps(name, 1, 0, 5) for name in names}, 30)\n"
         "shell.controls['count'].value = 4\n"
@@ -126,7 +126,7 @@ def test_an_arrow_ends_at_its_tip_and_one_without_length_is_nothing():
 
 def test_frames_need_neither_matplotlib_nor_torch():
     code = (
-        "import sys\nfrom nasbook.drawing import shell, svg\n"
+        "import sys\nfrom nasbook.drawing.parts import shell, svg\n"
         "assert not {'torch', 'matplotlib', 'graphviz'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

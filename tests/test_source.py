@@ -4,17 +4,17 @@ import os
 
 import pytest
 
-from nasbook.drawing import describe, picture
-from nasbook.drawing.source import source
+from nasbook.drawing.parts import describe, picture
+from nasbook.drawing.parts.source import source
 from nasbook.errors import NasbookError
 
 
 def test_source_shows_code_headed_by_name_and_length():
     bundle = source(describe.depth)._repr_mimebundle_()
     head, _, body = bundle["text/plain"].partition("\n\n")
-    assert head == f"nasbook.drawing.describe.depth ({len(body.splitlines())} lines)"
+    assert head == f"nasbook.drawing.parts.describe.depth ({len(body.splitlines())} lines)"
     assert body.startswith("def depth(nodes")
-    assert bundle["text/markdown"].startswith("**`nasbook.drawing.describe.depth`** (")
+    assert bundle["text/markdown"].startswith("**`nasbook.drawing.parts.describe.depth`** (")
     assert "```python\ndef depth" in bundle["text/markdown"]
     assert os.sep + "nasbook" not in bundle["text/plain"]
 
@@ -23,7 +23,7 @@ def test_source_takes_classes_methods_and_modules():
     assert "class Picture" in source(picture.Picture).text
     method = source(picture.Picture.save)
     assert method.text.startswith("def save(self") and method.name.endswith("Picture.save")
-    assert source(describe).name == "nasbook.drawing.describe"
+    assert source(describe).name == "nasbook.drawing.parts.describe"
 
 
 def test_a_fence_in_the_code_does_not_end_the_listing():

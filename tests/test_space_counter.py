@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import nasbook as nb
-from nasbook.drawing import space_counter
+from nasbook.book.widgets import space_counter
 from nasbook.spaces.counting import LANDMARKS, CellFamily
 from nasbook.spaces.edge_cells import EDGES, EdgeSpace, write_cell
 from nasbook.spaces.isomorphism import canonical

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from nasbook import NasbookError
+from nasbook.book.widgets import unroll
 from nasbook.controllers import Controller
 from nasbook.controllers.unrolling import tell
-from nasbook.drawing import unroll
 from nasbook.spaces.skip_layers import SkipLayers
 
 SPACE = SkipLayers(3, (1, 3, 5), (1, 3), (8, 16))

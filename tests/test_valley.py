@@ -9,8 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from nasbook.drawing import valley
-from nasbook.drawing.valley import BENDS, HIGH, INNER, LOW, MOST_XI, RADII, START, STEPS, render, settles, slopes, walk
+from nasbook.book.widgets import valley
+from nasbook.book.widgets.valley import (
+    BENDS,
+    HIGH,
+    INNER,
+    LOW,
+    MOST_XI,
+    RADII,
+    START,
+    STEPS,
+    render,
+    settles,
+    slopes,
+    walk,
+)
 from nasbook.errors import NasbookError
 from nasbook.training import architecture_gradient
 

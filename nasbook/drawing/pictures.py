@@ -6,19 +6,19 @@ from importlib import import_module
 from typing import Any
 
 PICTURES = {
-    "beliefs": ("beliefs", "explore"),
-    "chain": ("diagrams", "chain_picture"),
-    "genotype": ("cells", "genotype_mimebundle"),
-    "hmm": ("diagrams", "hmm_picture"),
-    "mdp": ("diagrams", "mdp_picture"),
-    "one-shot": ("gallery", "run_mimebundle"),
-    "one-shot figures": ("gallery", "save_run_figures"),
-    "pomdp": ("diagrams", "pomdp_picture"),
-    "scrubber": ("widget", "explore"),
-    "sharing": ("sharing", "sharing_picture"),
-    "story": ("story", "prepare"),
-    "training": ("gallery", "training_mimebundle"),
-    "trials": ("searches", "search_picture"),
+    "beliefs": ("scrubber.beliefs", "explore"),
+    "chain": ("figures.diagrams", "chain_picture"),
+    "genotype": ("figures.cells", "genotype_mimebundle"),
+    "hmm": ("figures.diagrams", "hmm_picture"),
+    "mdp": ("figures.diagrams", "mdp_picture"),
+    "one-shot": ("figures.gallery", "run_mimebundle"),
+    "one-shot figures": ("figures.gallery", "save_run_figures"),
+    "pomdp": ("figures.diagrams", "pomdp_picture"),
+    "scrubber": ("scrubber.widget", "explore"),
+    "sharing": ("figures.sharing", "sharing_picture"),
+    "story": ("scrubber.story", "prepare"),
+    "training": ("figures.gallery", "training_mimebundle"),
+    "trials": ("figures.searches", "search_picture"),
 }
 """Name to module of ``nasbook.drawing`` and function in it."""
 

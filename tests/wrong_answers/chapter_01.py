@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nasbook.exercises.chapter_01 import stationary
+from nasbook.book.exercises.chapter_01 import stationary
 
 
 def column(transitions, start, steps):

@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 
+from nasbook.book.exercises.chapter_02 import em_step
 from nasbook.decisions import HMM
-from nasbook.exercises.chapter_02 import em_step
 
 
 def not_normalised(belief, observation, transitions, emissions):

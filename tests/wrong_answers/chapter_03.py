@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nasbook.exercises import chapter_03
+from nasbook.book.exercises import chapter_03
 
 
 def no_discount(transitions, rewards, gamma, values):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nasbook.exercises import chapter_06 as right
+from nasbook.book.exercises import chapter_06 as right
 
 
 def own_reward_included(rewards):

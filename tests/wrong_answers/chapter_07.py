@@ -2,7 +2,7 @@
 
 from math import comb, perm, prod
 
-from nasbook.exercises import chapter_07 as right
+from nasbook.book.exercises import chapter_07 as right
 
 
 def lists_of_inputs(nodes, operations, inputs):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nasbook.exercises import chapter_08 as right
+from nasbook.book.exercises import chapter_08 as right
 
 
 def logits(v, previous, current, earlier, state):

@@ -4,7 +4,7 @@ from math import exp, log
 
 import numpy as np
 
-from nasbook.exercises import chapter_09 as right
+from nasbook.book.exercises import chapter_09 as right
 from nasbook.measures import expected_best
 
 

@@ -1,6 +1,6 @@
 """Typical wrong answers of chapter 10, each with a phrase of the sentence that it must get."""
 
-from nasbook.exercises import chapter_10 as right
+from nasbook.book.exercises import chapter_10 as right
 
 
 def ordered(number, operations):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nasbook.exercises import chapter_11 as right
+from nasbook.book.exercises import chapter_11 as right
 
 
 def brackets_missing(slope, w, v, radius):

@@ -1,0 +1,105 @@
+"""A widget is a shell: controls, a pure function from their values to a frame, and a place of fixed height."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets
+
+from nasbook.drawing.parts.svg import Frame, stack
+
+CAPTION = 70
+"""Pixels below a frame for its sentence, three lines, so that nothing below the widget jumps."""
+
+LINES = "margin:6px 0;line-height:19px"
+
+
+class Shell(ipywidgets.VBox):
+    """Controls over a frame; ``.controls``, ``.frame`` and ``.errors`` are its parts.
+
+    ``render(**values)`` gets the value of each control by name and returns a ``Frame``. ``height``: that
+    of the tallest frame, in pixels. ``extra``: further widgets beside the first control, such as a play
+    button. Without a kernel the frame that was there when it was shown remains, as SVG and text.
+    """
+
+    def __init__(
+        self,
+        render: Callable[..., Frame],
+        controls: Mapping[str, ipywidgets.Widget],
+        height: int,
+        extra: tuple[ipywidgets.Widget, ...] = (),
+    ):
+        self.render = render
+        self.controls = dict(controls)
+        self.frame = ipywidgets.HTML()
+        self.errors = ipywidgets.Output()
+        for control in self.controls.values():
+            control.observe(self._show, names=["value"])
+        hold = ipywidgets.Box([self.frame], layout={"height": f"{height + CAPTION}px", "overflow": "hidden"})
+        row = ipywidgets.Box([*extra, *self.controls.values()], layout={"flex_flow": "row wrap"})
+        super().__init__([row, hold, self.errors])
+        self._show()
+
+    def now(self) -> Frame:
+        """The frame of the present values."""
+        return self.render(**{name: control.value for name, control in self.controls.items()})
+
+    def _show(self, change: Mapping | None = None) -> None:
+        with self.errors:
+            svg, sentence = self.now()
+            self.frame.value = f'{svg}<p aria-live="polite" style="{LINES}">{escape(sentence)}</p>'
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        svg, sentence = self.now()
+        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": svg, "text/plain": sentence}
+
+
+class Stills(Shell):
+    """A shell that leaves several frames, one below the other, to a reader without a kernel.
+
+    ``width``: that of the frames, in pixels. ``stills``: for each of these frames the values that replace those of the
+    controls.
+    """
+
+    def __init__(
+        self,
+        render: Callable[..., Frame],
+        controls: Mapping[str, ipywidgets.Widget],
+        width: int,
+        height: int,
+        stills: Sequence[Mapping[str, Any]],
+    ):
+        self.stills, self.size = stills, (width, height)
+        super().__init__(render, controls, height)
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        now = {name: control.value for name, control in self.controls.items()}
+        left = stack([self.render(**now | still) for still in self.stills], *self.size)
+        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left.svg, "text/plain": left.sentence}
+
+
+def slider(description: str, value: float, low: float, high: float, step: float = 0.01) -> ipywidgets.FloatSlider:
+    """A slider over numbers, wide enough for its description, that reports while it is dragged."""
+    return ipywidgets.FloatSlider(
+        value=value, min=low, max=high, step=step, description=description, **_wide(description), readout_format=".2f"
+    )
+
+
+def steps(description: str, value: int, low: int, high: int) -> ipywidgets.IntSlider:
+    """A slider over whole numbers, wide enough for its description, that reports while it is dragged."""
+    return ipywidgets.IntSlider(value=value, min=low, max=high, description=description, **_wide(description))
+
+
+def choice(description: str, options, value=None) -> ipywidgets.Dropdown:
+    """One of several values; ``options`` are strings or pairs (name, value)."""
+    first = options[0][1] if isinstance(options[0], tuple) else options[0]
+    return ipywidgets.Dropdown(
+        options=options, value=first if value is None else value, description=description, **_wide(description)
+    )
+
+
+def _wide(description: str) -> dict:
+    label = 8 * len(description) + 12
+    return {"style": {"description_width": f"{label}px"}, "layout": {"width": f"{label + 240}px"}}

@@ -1,0 +1,1 @@
+"""The scrubber: one search, or two side by side, epoch by epoch."""

@@ -1,0 +1,63 @@
+"""The scrubber as a widget: an epoch slider with a play button, the kind of cell, the edge, and their frame."""
+
+from __future__ import annotations
+
+import ipywidgets
+
+from nasbook.drawing.parts import shell
+from nasbook.drawing.scrubber import frames
+from nasbook.drawing.scrubber.story import Story
+
+WORDS = 44
+"""Pixels that a run's sentence takes beyond the place that a shell has for one."""
+
+STORY = 70
+"""Pixels that the sentence of a further run takes."""
+
+SHOW = 12_000
+"""Milliseconds that a long search plays; a short one takes ``FRAME`` an epoch."""
+
+FRAME = 400
+
+
+class Scrubber(shell.Shell):
+    """One search to move through, or two; ``.slider``, ``.play``, ``.menus``, ``.frame`` and ``.errors`` are its parts.
+
+    A menu of one choice is not shown. Without a kernel start, middle and end remain, wherever the slider stands.
+    """
+
+    def __init__(self, *stories: Story):
+        first, last = frames.span(stories)
+        kinds = frames.kinds(stories)
+        self.stories = stories
+        self.slider = shell.steps("epoch", last, first, last)
+        self.slider.layout.width = "330px"
+        pace = max(60, min(FRAME, SHOW // (last - first + 1)))
+        self.play = ipywidgets.Play(min=first, max=last, value=last, interval=pace, description="play the search")
+        ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
+        self.menus = {
+            "kind": shell.choice("cell", kinds),
+            "edge": shell.choice("edge", frames.edges(stories), frames.telling_edge(stories)),
+        }
+        for menu in self.menus.values():
+            menu.layout.width = "190px"
+        shown = {name: menu for name, menu in self.menus.items() if len(menu.options) > 1}
+
+        def render(epoch: int, kind: str = kinds[0], edge: str = self.menus["edge"].value) -> shell.Frame:
+            return frames.render(stories, epoch, kind, edge)
+
+        room = frames.height(stories) + WORDS + STORY * (len(stories) - 1)
+        super().__init__(render, {"epoch": self.slider, **shown}, room, extra=(self.play,))
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        left = frames.still(self.stories, self.menus["kind"].value, self.menus["edge"].value)
+        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left.svg, "text/plain": left.sentence}
+
+
+def explore(*stories: Story) -> Scrubber:
+    """The scrubber over one search, or over two side by side, each made by ``story.prepare``.
+
+    Two searches may differ in method, length, nodes and operations: they share epochs, colours and axes.
+    Raises NasbookError for more than two.
+    """
+    return Scrubber(*stories)
