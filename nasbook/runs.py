@@ -72,7 +72,8 @@ class Run:
             raise NasbookError(f"{self.folder} holds a training, which has no {name}; its curve is in .trace")
         path = self.folder / name
         if not path.exists():
-            raise NasbookError(f"{self.folder} has no {name} yet: run the same command again to finish this run")
+            way = "write it again from the checkpoint" if self.finished else "finish this run"
+            raise NasbookError(f"{self.folder} has no {name} yet: run the same command again to {way}")
         return path
 
     def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
