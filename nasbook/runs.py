@@ -24,6 +24,15 @@ from nasbook.spaces.genotypes import Genotype
 FORMAT = 1
 """Version of the run folder; a folder of a newer one is refused, never guessed at."""
 
+OWN_SETTING = {"enas": "controller_steps", "train": "initial_weights"}
+"""A setting by which the config of a method is told from that of another."""
+
+NUMBERS = [
+    *("step", "value", "seconds", "peak_memory_bytes", "accuracy"),
+    *("node", "probability", "runner_up_probability", "margin"),
+]
+"""The columns that hold numbers in every table of a run."""
+
 
 def update_manifest(folder: Path, **sections: Any) -> None:
     """Merge ``sections`` into the folder's ``manifest.json``; other top-level entries stay."""
@@ -61,7 +70,13 @@ class Run:
 
             return TrialRun(folder)
         run = cls(folder)
-        if run.config.get("method") == "enas":
+        method = run.config.get("method")
+        if method in OWN_SETTING and OWN_SETTING[method] not in run.config:
+            said = (
+                f"{run.folder / 'config.json'} says the method {method!r} and lacks its setting {OWN_SETTING[method]!r}"
+            )
+            raise NasbookError(f"{said}: restore the file, or delete the folder")
+        if method == "enas":
             from nasbook.shared_runs import SharedRun
 
             return SharedRun(folder)
@@ -72,19 +87,29 @@ class Run:
             raise NasbookError(f"{self.folder} holds a training, which has no {name}; its curve is in .trace")
         path = self.folder / name
         if not path.exists():
-            way = "write it again from the checkpoint" if self.finished else "finish this run"
-            raise NasbookError(f"{self.folder} has no {name} yet: run the same command again to {way}")
+            if self.finished:
+                raise NasbookError(f"{self.folder} has lost its {name}: {self._mend.removeprefix('delete it and ')}")
+            raise NasbookError(f"{self.folder} has no {name} yet: run the same command again to finish this run")
         return path
+
+    @property
+    def _mend(self) -> str:
+        """The way out if a published file is damaged: the checkpoint of a search or a training holds it too."""
+        if self.finished and not (self.folder / "checkpoint.pt").exists():
+            return "delete the folder and run again"
+        return "delete it and run the same command again"
 
     def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
         path = self._file(name)
         try:
             whole = path.read_bytes().endswith(b"\n")
             table = pd.read_csv(path, engine="python")
+            for column in table.columns.intersection(NUMBERS):
+                pd.to_numeric(table[column])
         except (OSError, ValueError) as error:
-            raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
+            raise NasbookError(f"{path} is damaged ({error}): {self._mend}") from error
         if not whole or not set(columns) <= set(table.columns) or table[columns].isna().any(axis=None):
-            raise NasbookError(f"{path} is damaged (it lacks values): delete the folder and run again")
+            raise NasbookError(f"{path} is damaged (it lacks values): {self._mend}")
         return table
 
     @cached_property
@@ -127,7 +152,7 @@ class Run:
                 needed = {name: archive[name] for name in ("alphas", "steps", "kinds", "operations", "genotypes")}
                 return needed | {name: archive[name] for name in ("betas",) if name in archive}
         except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
+            raise NasbookError(f"{path} is damaged ({error}): {self._mend}") from error
 
     @property
     def alphas(self) -> np.ndarray:
@@ -166,7 +191,7 @@ class Run:
         try:
             return Genotype.from_json(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
+            raise NasbookError(f"{path} is damaged ({error}): {self._mend}") from error
 
     @cached_property
     def margins(self) -> pd.DataFrame:

@@ -1,5 +1,6 @@
-"""A published file of a finished run that was deleted comes back from the checkpoint, byte for byte."""
+"""What a finished run says and does if one of its files was deleted, or edited by hand."""
 
+import json
 import shutil
 
 import pytest
@@ -68,5 +69,46 @@ def test_a_reader_is_sent_to_the_same_command(finished, tmp_path):
     _, folder = finished
     shutil.copytree(folder, tmp_path / "run")
     (tmp_path / "run" / "trace.csv").unlink()
-    with pytest.raises(nb.NasbookError, match=r"no trace.csv yet: .* to write it again from the checkpoint"):
+    with pytest.raises(nb.NasbookError, match=r"has lost its trace.csv: run the same command again$"):
         _ = nb.Run.load(tmp_path / "run").trace
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    with pytest.raises(nb.NasbookError, match=r"has lost its trace.csv: delete the folder and run again$"):
+        _ = nb.Run.load(tmp_path / "run").trace
+
+
+@pytest.fixture(scope="module")
+def search(digits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search") / "run"
+    CALLS["gdas"](digits, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "attribute"),
+    [
+        ("trace.csv", ",loss,", ",loss,much", "trace"),
+        ("trace.csv", "\n1,", "\nfirst,", "trace"),
+        ("costs.csv", "\n1,", "\n1,soon", "costs"),
+        ("margins.csv", "normal,", "normal,node ", "margins"),
+    ],
+)
+def test_words_where_numbers_belong_are_one_sentence(search, digits, tmp_path, name, old, new, attribute):
+    shutil.copytree(search, tmp_path / "run")
+    path = tmp_path / "run" / name
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(nb.NasbookError, match=f"{name} is damaged .*: delete it and run the same command") as caught:
+        getattr(nb.Run.load(tmp_path / "run"), attribute)
+    assert "\n" not in str(caught.value)
+    path.unlink()
+    CALLS["gdas"](digits, tmp_path / "run")
+    assert path.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(("method", "setting"), [("enas", "controller_steps"), ("train", "initial_weights")])
+def test_a_config_of_another_method_is_one_sentence(search, tmp_path, method, setting):
+    shutil.copytree(search, tmp_path / "run")
+    config = json.loads((search / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"method": method}), encoding="utf-8")
+    with pytest.raises(nb.NasbookError, match=f"says the method '{method}' and lacks its setting '{setting}'"):
+        nb.Run.load(tmp_path / "run")
