@@ -187,6 +187,6 @@ def test_what_is_no_folder_is_one_sentence(tmp_path):
 
 
 def test_a_search_runs_on_a_folder_of_pictures(tmp_path):
-    data = load(fill(tmp_path / "mine", each=50))
-    run = nb.search("gdas", data=data, out=tmp_path / "run", epochs=1, batch_size=16, figures=False)
+    data = load(fill(tmp_path / "mine", each=30))
+    run = nb.search("gdas", data=data, out=tmp_path / "run", epochs=1, batch_size=8, figures=False)
     assert run.config["data"] == "mine" and run.config["data_checksum"] == data.checksum
