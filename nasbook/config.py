@@ -50,7 +50,12 @@ class LoopConfig(Config):
 def profile_values(profiles: Mapping[str, Mapping[str, Any]], profile: str, seed: object) -> dict[str, Any]:
     """The settings of a profile with its seed. Raises NasbookError for an unknown profile or a bad seed."""
     one_of(profile, profiles, "profile")
+    return {**profiles[profile], "seed": checked_seed(seed)}
+
+
+def checked_seed(seed: object) -> int:
+    """``seed`` as an int. Raises NasbookError unless it is a whole number from 0 that PyTorch's generators take."""
     whole = hasattr(seed, "__index__") and not isinstance(seed, bool)
     if not whole or not 0 <= operator.index(seed) < 2**63:
         raise NasbookError(f"seed is {seed!r}; it must be an integer from 0 to 2**63 - 1")
-    return {**profiles[profile], "seed": operator.index(seed)}
+    return operator.index(seed)

@@ -93,6 +93,19 @@ def peak_memory(chosen: torch.device) -> int:
     return int(peak)
 
 
+def check_memory(needed: int, what: str) -> None:
+    """Raise NasbookError if ``what`` would need more than all memory of this machine; ``needed`` in bytes."""
+    import psutil
+
+    limit = psutil.virtual_memory().total
+    if needed > limit:
+        # whole numbers, since the sizes that are asked for may exceed what a float can hold
+        raise NasbookError(
+            f"{what} would need about {needed // 2**30:,} GiB of memory, and this machine has "
+            f"{limit // 2**30:,} GiB: choose smaller sizes"
+        )
+
+
 def provenance(chosen: torch.device) -> dict:
     """Who made a result, and on which day (UTC): date, commit, versions and device."""
     today = datetime.now(UTC).date().isoformat()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasbook import machine
 from nasbook.base import checks
 from nasbook.errors import NasbookError, one_of
 from nasbook.training.numerics import repeatable
@@ -39,6 +40,7 @@ class Predictor(nn.Module):
 
     def __init__(self, kinds: Sequence[str], sizes: Mapping[str, int], members: int, units: int, seed: int) -> None:
         super().__init__()
+        machine.check_memory(4 * members * units**2, f"an ensemble of {members} predictors of {units} units")
         self.kinds = tuple(kinds)
         self.embeddings = nn.ParameterDict({kind: torch.empty(members, sizes[kind], units) for kind in sizes})
         self.layers = nn.ParameterDict(

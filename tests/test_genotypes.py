@@ -1,5 +1,6 @@
 """Genotypes: the community's text both ways, equality, and clear refusals."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +53,8 @@ def test_the_catalogue_has_the_published_text():
         "Genotype([('skip_connect', 0), ('sep_conv_3x3', 1)], range(2, 3))",
         "08/01 12:00:00 PM genotype = Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2])",
         "Genotype(normal=[(('skip_connect', 0, 0.13), ('sep_conv_3x3', 1, 0.12))], normal_concat=list(range(2, 3)))",
+        "Genotype([('skip_connect', np.int64(0)), (np.str_('sep_conv_3x3'), numpy.int64(1))], [2])",
+        "Genotype(\n  [[('skip_connect', 0),  # the input :)\n  ('sep_conv_3x3', 1)]],  # ((\n  [2])",
         "Genotype(\n  normal=[[('sep_conv_3x3', 1), ('skip_connect', 0)]],\n  normal_concat=(2,),\n)\n",
     ],
 )
@@ -67,6 +70,18 @@ def test_a_cell_can_be_given_as_the_community_writes_it_in_python():
     flat = nb.Genotype(normal=[("skip_connect", 0), ("sep_conv_3x3", 1)], normal_concat=range(2, 3))
     assert flat == nb.Genotype([[("skip_connect", 0), ("sep_conv_3x3", 1)]])
     assert nb.Genotype(flat.normal, None, None, None).normal_concat == (2,)
+
+
+def test_numbers_of_numpy_are_inputs_and_nodes():
+    cell = nb.Genotype([[("none", np.int64(0)), ("none", 1)]], [np.int64(2), np.int64(1)])
+    assert nb.Genotype.from_json(cell.to_json()) == cell and "np." not in str(cell)
+
+
+def test_a_range_without_end_is_refused_at_once():
+    with pytest.raises(
+        nb.NasbookError, match=r"normal_concat is range\(0, 10+\); it must list some of the nodes 0 to 2"
+    ):
+        nb.Genotype([[("none", 0)]], range(0, 10**30))
 
 
 def test_equality_ignores_the_order_within_a_node_and_nothing_else():
@@ -98,6 +113,13 @@ def test_equality_ignores_the_order_within_a_node_and_nothing_else():
         ("Genotype(normal=[[('none', 0)]], normal=[2])", "gives normal twice"),
         ("Genotype(normal_concat=[2])", "no 'normal' cell"),
         ("Genotype(normal=[('none', 0)", "cannot read"),
+        ("Genotype(normal=[[('none)', 0)]])", "unknown operation 'none)'"),
+        ("Genotype(normal=[[('none', np.sqrt(4))]])", "no literal"),
+        ("Genotype(normal=[[('none', 0)]], normal_concat=range(0, 30000000))", "range(0, 30000000); it must list"),
+        ("Genotype(normal=[[('none', 0)]], normal_concat=list(range(2, 10**30)))", "no literal"),
+        ("Genotype(normal=[[('none', 0)]], normal_concat=range(0.5))", "no literal"),
+        ("Genotype(normal=" + "[" * 100_000, "cannot read"),
+        ("Genotype(normal=[('none', 0)  # never closed )", "never closed"),
         ("Genotype(normal=3)", "list of nodes"),
         ("Genotype([[('none', 0)]], [2], None, [2], 5)", "4 arguments"),
     ],
@@ -119,6 +141,8 @@ def test_bad_json_is_refused():
     for text in ("{", "[]", None, '{"reduce": null}', '{"normal": [[["none", 0]]], "nromal": 1}'):
         with pytest.raises(nb.NasbookError):
             nb.Genotype.from_json(text)
+    with pytest.raises(nb.NasbookError, match="cannot read the genotype's JSON"):
+        nb.Genotype.from_json("[" * 200_000)
 
 
 def test_a_genotype_is_drawn_as_its_cells_are(tmp_path):

@@ -10,10 +10,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from PIL import Image
 
 from nasbook import cli
 from nasbook.book.running import runner
@@ -187,12 +189,20 @@ def test_make_targets_exist():
 def test_the_python_of_the_readme_runs(tmp_path):
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
     environment = {**os.environ, "NASBOOK_PROGRESS": "off"}
+    labels = np.arange(120) % 2
+    images = np.random.default_rng(0).integers(0, 256, (120, 3, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", labels)
+    for number, (image, label) in enumerate(zip(images, labels)):
+        (tmp_path / "photos" / ("cat", "dog")[label]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / "photos" / ("cat", "dog")[label] / f"{number}.png")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Genotype(normal=[(")
-    assert (tmp_path / "runs" / "gdas-0-train" / "manifest.json").exists()
+    for name in ("gdas-0-train", "photos-train", "mine"):
+        assert (tmp_path / "runs" / name / "manifest.json").exists()
     assert re.search(r"^\|\w+~0\|\S+ \d\.\d+ of at most \d\.\d+$", done.stdout, flags=re.MULTILINE)
 
 

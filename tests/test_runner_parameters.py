@@ -47,6 +47,8 @@ def test_broken_pairs_are_refused(pairs):
         (["-p", "SEED=x"], "where int belongs"),
         (["-p", "SEED=1.5"], "where int belongs"),
         (["-p", "SEED=True"], "where int belongs"),
+        (["-p", "SEED=99999999999999999999"], "it must be an integer from 0 to 2**63 - 1"),
+        (["-p", "SEED=-1"], "seed is -1"),
         (["-p", "OVERRIDES=[1]"], "where dict belongs"),
         (["--profile", "smok"], "did you mean 'smoke'?"),
         (["--store", "-p", "SEED=1"], "--store"),

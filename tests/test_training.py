@@ -188,7 +188,7 @@ def test_a_finished_training_without_its_weights_is_refused(digits, tmp_path):
     run = nb.train(net(), data=digits, out=tmp_path, **{**TINY, "epochs": 1})
     for path in run.folder.glob("checkpoint*"):
         path.unlink()
-    with pytest.raises(nb.NasbookError, match="weights are gone"):
+    with pytest.raises(nb.NasbookError, match="finished run whose checkpoint is gone: delete the folder"):
         nb.train(net(), data=digits, out=tmp_path, **{**TINY, "epochs": 1})
 
 

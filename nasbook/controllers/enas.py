@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from nasbook.base import checks
 from nasbook.controllers.server import Adam
-from nasbook.controllers.speaking import Chooser, Speaker
+from nasbook.controllers.speaking import Chooser, Speaker, check_units
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.sentences import Step, steps_of
 from nasbook.spaces.tokens import Genotypes, TokenSpace
@@ -60,6 +60,7 @@ class _Attentive(Speaker):
     def __init__(self, units: int, temperature: float, tanh_constant: float | None) -> None:
         super().__init__()
         self.units = checks.whole(units, "units", 1)
+        check_units(units, layers=1)
         self.temperature = checks.positive(temperature, "temperature")
         self.tanh_constant = None if tanh_constant is None else checks.positive(tanh_constant, "tanh_constant")
         self.start = nn.Parameter(torch.empty(units))

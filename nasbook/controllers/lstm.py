@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbook.base import checks
-from nasbook.controllers.speaking import Chooser, Speaker
+from nasbook.controllers.speaking import Chooser, Speaker, check_units
 from nasbook.spaces.sentences import Step, steps_of
 from nasbook.spaces.tokens import TokenSpace
 
@@ -43,10 +43,12 @@ class Controller(Speaker):
         super().__init__()
         self.steps, self.choices = steps_of(space), tuple(space.choices)
         self.units, self.temperature = checks.whole(units, "units", 1), checks.positive(temperature, "temperature")
+        checks.whole(layers, "layers", 1)
+        check_units(units, layers)
         sizes = {step.kind: self.choices[step.start] for step in self.steps if not step.anchor}
         self.kinds = {kind: place for place, kind in enumerate(sizes)}
         self.start = nn.Parameter(torch.empty(units))
-        self.cells = nn.ModuleList(nn.LSTMCell(units, units) for _ in range(checks.whole(layers, "layers", 1)))
+        self.cells = nn.ModuleList(nn.LSTMCell(units, units) for _ in range(layers))
         self.heads = nn.ModuleList(nn.Linear(units, size) for size in sizes.values())
         self.embeddings = nn.ModuleList(nn.Embedding(size, units) for size in sizes.values())
         if any(step.anchor for step in self.steps):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nasbook import machine
 from nasbook.base import checks
 from nasbook.controllers.server import Adam
 from nasbook.decisions.policies import listed
@@ -30,6 +31,11 @@ class Draw(NamedTuple):
     tokens: np.ndarray
     log_probabilities: np.ndarray
     entropies: np.ndarray
+
+
+def check_units(units: int, layers: int) -> None:
+    """Raise NasbookError if the float64 weights of so large an LSTM, eight squares of ``units`` a layer, do not fit."""
+    machine.check_memory(8 * 8 * units**2 * layers, f"a controller of {layers} layers of {units} units")
 
 
 class Speaker(nn.Module):

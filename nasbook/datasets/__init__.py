@@ -3,8 +3,9 @@
 >>> import nasbook as nb
 >>> data = nb.datasets.load("cifar10-sample", device=nb.device())
 
-``images`` holds ImageData and ``load``; ``catalogue`` lists, fetches and verifies the sets by name;
-``splits`` divides a training set; ``batches`` draws indices; ``augment`` works on batches of images.
+``load`` gives a set by name, ``from_arrays`` and ``from_folder`` your own images: each an ImageData.
+``catalogue`` lists, fetches and verifies the sets by name; ``splits`` divides a training set; ``batches``
+draws indices; ``augment`` works on batches of images.
 Names are imported when first used: the catalogue answers without loading torch.
 """
 
@@ -12,9 +13,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_HOME = {"ImageData": "images", "load": "images"}
+_HOME = {"ImageData": "images", "from_arrays": "images", "from_folder": "folder", "load": "images"}
 
-__all__ = ["ImageData", "augment", "batches", "catalogue", "images", "load", "splits"]
+__all__ = [*_HOME, "augment", "batches", "catalogue", "images", "splits"]
 
 
 def __getattr__(name: str):

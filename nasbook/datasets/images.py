@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nasbook.datasets import catalogue
+from nasbook.datasets import catalogue, given
 from nasbook.datasets.arrays import constants, whole
 from nasbook.errors import NasbookError
 
@@ -76,21 +76,27 @@ class ImageData:
     ) -> ImageData:
         """Your own images: (N, 3, H, W) uint8, square, at least 8x8 pixels; labels (N,) whole numbers from 0.
 
-        Without ``mean`` and ``std`` they are computed from the training images. Raises NasbookError.
+        ``name`` stands in the config of every run on them, ``classes`` name the labels. Arrays are copied. Without
+        ``mean`` and ``std``, three numbers each on the scale 0 to 1, they are computed from the training images.
+        Also ``nb.datasets.from_arrays``. Raises NasbookError, naming what is wrong.
         """
+        given.check_name(name)
+        classes = given.class_names(name, classes)
         if (test_images is None) != (test_labels is None):
             raise NasbookError(f"{name}: a test part needs both test_images and test_labels")
         if (mean is None) != (std is None):
             raise NasbookError(f"{name}: give both mean and std, or neither")
-        images = _pixels(name, "training", images)
+        images = given.pixels(name, "training", images)
         test = None
         if test_images is not None:
-            test = Part(_pixels(name, "test", test_images), _whole_numbers(name, "test", test_labels))
-        labels = _whole_numbers(name, "training", labels)
+            test = Part(given.pixels(name, "test", test_images), given.whole_numbers(name, "test", test_labels))
+        labels = given.whole_numbers(name, "training", labels)
         if mean is None:
             _check_images(name, "training", images)
             mean, std = constants(images.cpu().numpy())
-        return cls(name, images, labels, tuple(classes), tuple(mean), tuple(std), test)
+        return cls(
+            name, images, labels, classes, given.triple(name, "mean", mean), given.triple(name, "std", std), test
+        )
 
     @property
     def size(self) -> int:
@@ -168,6 +174,9 @@ class ImageData:
         return {"text/plain": repr(self), "image/png": sheet}
 
 
+from_arrays = ImageData.from_arrays
+
+
 def load(name: str, device: torch.device | str = "cpu", size: int | None = None) -> ImageData:
     """The set ``name`` on ``device``: "cifar10-sample", "cifar10", "cifar100" or "digits".
 
@@ -216,24 +225,6 @@ def _device(device: torch.device | str) -> torch.device:
     return place
 
 
-def _pixels(name: str, part: str, images: np.ndarray | torch.Tensor) -> torch.Tensor:
-    tensor = torch.as_tensor(images)
-    if tensor.dtype != torch.uint8:
-        found = str(tensor.dtype).removeprefix("torch.")
-        if tensor.is_floating_point() and tensor.isnan().any():
-            found += " with NaN in it"
-        raise NasbookError(f"{name}: the {part} images must be uint8 (0 to 255), not {found}")
-    return tensor
-
-
-def _whole_numbers(name: str, part: str, labels: np.ndarray | torch.Tensor) -> torch.Tensor:
-    tensor = torch.as_tensor(labels)
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        found = str(tensor.dtype).removeprefix("torch.")
-        raise NasbookError(f"{name}: the {part} labels must be whole numbers, not {found}")
-    return tensor.long()
-
-
 def _check_images(name: str, part: str, images: torch.Tensor) -> None:
     shape = tuple(images.shape)
     if len(shape) != 4:
@@ -252,7 +243,7 @@ def _check_images(name: str, part: str, images: torch.Tensor) -> None:
 
 
 def _check_part(name: str, part: str, images: torch.Tensor, labels: torch.Tensor, classes: tuple) -> None:
-    _check_images(name, part, _pixels(name, part, images))
+    _check_images(name, part, given.pixels(name, part, images))
     if labels.dtype != torch.int64 or labels.shape != (len(images),):
         found = f"{str(labels.dtype).removeprefix('torch.')} of shape {tuple(labels.shape)}"
         raise NasbookError(
@@ -268,9 +259,8 @@ def _check_part(name: str, part: str, images: torch.Tensor, labels: torch.Tensor
 
 
 def _check_constants(name: str, mean: Triple, std: Triple) -> None:
-    triples = [tuple(mean), tuple(std)]
-    if any(len(triple) != 3 for triple in triples) or not all(0 <= m <= 1 for m in mean):
-        raise NasbookError(f"{name}: mean (0 to 1) and std need one number per channel, not {triples}")
+    if not all(0 <= m <= 1 for m in mean):
+        raise NasbookError(f"{name}: mean (0 to 1) and std need one number per channel, not {[mean, std]}")
     if not all(0 < s <= 1 for s in std):
         raise NasbookError(f"{name}: each channel's std must lie in 0 to 1 and not be 0, not {std}")
 
@@ -279,6 +269,6 @@ def check_data(data: object) -> ImageData:
     """``data`` if it is an ImageData. Raises NasbookError otherwise."""
     if not isinstance(data, ImageData):
         raise NasbookError(
-            f"data is a {type(data).__name__}; it must come from nb.datasets.load(...) or ImageData.from_arrays(...)"
+            f"data is a {type(data).__name__}; it must come from nb.datasets.load, from_arrays or from_folder"
         )
     return data

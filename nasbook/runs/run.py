@@ -38,6 +38,15 @@ INSTEAD = {
     "search with alphas": ".alphas and .genotype",
 }
 
+OWN_SETTING = {"enas": "controller_steps", "train": "initial_weights"}
+"""A setting by which the config of a method is told from that of another."""
+
+NUMBERS = [
+    *("step", "value", "seconds", "peak_memory_bytes", "accuracy"),
+    *("node", "probability", "runner_up_probability", "margin"),
+]
+"""The columns that hold numbers in every table of a run."""
+
 
 class Run(Shown):
     """A finished or unfinished run of any method, read from its folder. Shows itself: cells or scores, curves and one
@@ -53,7 +62,14 @@ class Run(Shown):
         """The run in ``folder``. Raises NasbookError if there is none, or one of a newer format."""
         if not (folder_path(folder) / "config.json").exists():
             raise NasbookError(f"no run in {folder}: it has no config.json")
-        return cls(folder)
+        run = cls(folder)
+        method = run.config.get("method")
+        if method in OWN_SETTING and OWN_SETTING[method] not in run.config:
+            said = (
+                f"{run.folder / 'config.json'} says the method {method!r} and lacks its setting {OWN_SETTING[method]!r}"
+            )
+            raise NasbookError(f"{said}: restore the file, or delete the folder")
+        return run
 
     @cached_property
     def kind(self) -> str:
@@ -71,18 +87,29 @@ class Run(Shown):
             raise NasbookError(f"a search of the space {self.config['space']!r} has no genotype: see .best")
         path = self.folder / name
         if not path.exists():
+            if self.finished:
+                raise NasbookError(f"{self.folder} has lost its {name}: {self._mend.removeprefix('delete it and ')}")
             raise NasbookError(f"{self.folder} has no {name} yet: run the same command again to finish this run")
         return path
+
+    @property
+    def _mend(self) -> str:
+        """The way out if a published file is damaged: the checkpoint of a search or a training holds it too."""
+        if self.finished and not (self.folder / "checkpoint.pt").exists():
+            return "delete the folder and run again"
+        return "delete it and run the same command again"
 
     def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
         path = self._file(name)
         try:
             whole = path.read_bytes().endswith(b"\n")
             table = pd.read_csv(path, engine="python")
+            for column in table.columns.intersection(NUMBERS):
+                pd.to_numeric(table[column])
         except (OSError, ValueError) as error:
-            raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
+            raise NasbookError(f"{path} is damaged ({error}): {self._mend}") from error
         if not whole or not set(columns) <= set(table.columns) or table[columns].isna().any(axis=None):
-            raise NasbookError(f"{path} is damaged (it lacks values): delete the folder and run again")
+            raise NasbookError(f"{path} is damaged (it lacks values): {self._mend}")
         return table
 
     @cached_property
@@ -155,7 +182,7 @@ class Run(Shown):
                 needed = {name: archive[name] for name in ("alphas", "steps", "kinds", "operations", "genotypes")}
                 return needed | {name: archive[name] for name in ("betas",) if name in archive}
         except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
+            raise NasbookError(f"{path} is damaged ({error}): {self._mend}") from error
 
     @property
     def alphas(self) -> np.ndarray:
@@ -194,7 +221,7 @@ class Run(Shown):
         try:
             return Genotype.from_json(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise NasbookError(f"{path} is damaged ({error}): delete the folder and run again") from error
+            raise NasbookError(f"{path} is damaged ({error}): {self._mend}") from error
 
     @cached_property
     def margins(self) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,19 @@ class RunWriter:
 
     Entering takes the folder's lock and compares ``config`` with the one that is there. Raises NasbookError if
     another process holds the lock, the folder belongs to another config (naming the keys that differ) or to a
-    newer format, or cannot be written.
+    newer format, or cannot be written. ``files`` are what a finished run of this kind has published.
     """
 
-    def __init__(self, folder: str | Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str | Path, config: Mapping[str, Any], files: Sequence[str] = ()) -> None:
         self.folder = Path(folder)
+        self._files = files
         self.config = {"format": FORMAT, **json.loads(json.dumps(config))}
         self._saved_at = time.monotonic()
         self._save_seconds = 0.02
 
     def __enter__(self) -> RunWriter:
         self._lock = FileLock(self.folder / ".lock")
-        if self.finished:
+        if self.finished and not self.lacking:
             # A finished run is only read, perhaps from a disk that cannot be written.
             self._compare()
             return self
@@ -97,6 +98,11 @@ class RunWriter:
         path = self.folder / "manifest.json"
         return path.exists() and read_json(path).get("status") == "finished"
 
+    @property
+    def lacking(self) -> list[str]:
+        """The published files of a finished run that are gone; its checkpoint can give them back."""
+        return [name for name in self._files if not (self.folder / name).exists()] if self.finished else []
+
     def begin(self, **facts: Any) -> None:
         """Say in the manifest that the run is under way, with ``facts`` on machine, code and data."""
         named = {name: self.config[name] for name in ("format", "method", "profile", "seed")}
@@ -131,7 +137,7 @@ class RunWriter:
         """The newest readable checkpoint; None if there is none, so that the run begins at its first step.
 
         A damaged one is set aside as ``NAME.damaged``, and a line on standard error says what follows from it.
-        Raises NasbookError for a checkpoint of a newer format.
+        Raises NasbookError for a checkpoint of a newer format, and if a finished run has none.
         """
         candidates = [self.folder / f"checkpoint{part}.pt" for part in (".next", "", ".previous")]
         present = [path for path in candidates if path.exists()]
@@ -144,6 +150,11 @@ class RunWriter:
                 "falling back to the checkpoint before it" if present[index + 1 :] else "starting from the first step"
             )
             print(f"nasbook: {path} is damaged; {rest}", file=sys.stderr)
+        if self.finished:
+            lost = " and ".join([*self.lacking, "checkpoint"])
+            raise NasbookError(
+                f"{self.folder} holds a finished run whose {lost} is gone: delete the folder to run again"
+            )
         return None
 
     def publish(self, record: Record, files: Mapping[str, str] | None = None) -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from nasbook.errors import NasbookError
 from nasbook.spaces.edge_cells import EDGES, NASBENCH201_OPERATIONS, NODES, read_cell
 from nasbook.spaces.operations import Zero, conv
+from nasbook.spaces.stacks import check_training_memory
 
 MAKERS: dict[str, Callable[[int, bool], nn.Module]] = {
     "none": lambda C, affine: Zero(1),
@@ -89,6 +90,12 @@ class EdgeStack(nn.Module):
         for name, value, least in (("channels", channels, 1), ("cells", cells, 1), ("classes", classes, 2)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise NasbookError(f"{name} is {value!r}; it must be an integer of at least {least}")
+        # Three stages of 1, 2 and 4 times the channels, their squares 21 in all; an edge has about channels**2 weights.
+        check_training_memory(
+            21 * cells * len(EDGES) * channels**2 + 4 * channels * classes,
+            STAGES * cells * len(EDGES),
+            f"a network of {channels} channels, {cells} cells a stage and {classes} classes",
+        )
         self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.cells = nn.ModuleList()
         self.blocks = nn.ModuleList()

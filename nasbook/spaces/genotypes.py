@@ -7,10 +7,13 @@ descendants print: ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=r
 from __future__ import annotations
 
 import ast
+import io
 import json
+import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.names import CELL_OPERATIONS, Node
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+
+NUMPY = ("int32", "int64", "float32", "float64", "str_")
+"""The numbers and texts that NumPy 2 prints as calls, such as ``np.int64(1)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +97,11 @@ class Genotype(Shown):
         start = text.find("Genotype(") if isinstance(text, str) else -1
         if start < 0:
             raise NasbookError(f"no 'Genotype(...)' in {_shorten(repr(text))}")
-        text = _call(text[start:])
         try:
+            text = _call(text[start:])
             call = ast.parse(text, mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise NasbookError(f"cannot read the genotype {_shorten(text)!r}: {error}") from error
+        except (SyntaxError, tokenize.TokenError, ValueError, RecursionError, MemoryError) as error:
+            raise NasbookError(f"cannot read the genotype {_shorten(text[start:])!r}: {error}") from error
         if len(call.args) > len(FIELDS):
             raise NasbookError(f"a Genotype has {len(FIELDS)} arguments ({', '.join(FIELDS)}), got {len(call.args)}")
         values = {field: _literal(node) for field, node in zip(FIELDS, call.args)}
@@ -118,7 +124,7 @@ class Genotype(Shown):
         """The genotype in a JSON text. Raises NasbookError if it is not one."""
         try:
             values = json.loads(text)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise NasbookError(f"cannot read the genotype's JSON: {error}") from error
         if not isinstance(values, dict) or "normal" not in values:
             raise NasbookError(f"the JSON holds no genotype: {_shorten(str(text))!r}")
@@ -155,22 +161,34 @@ def _shorten(text: str, limit: int = 60) -> str:
 
 
 def _call(text: str) -> str:
-    """``text`` up to the bracket that closes its first one; all of it if none does."""
-    depth = 0
-    for position, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if letter == ")" and depth == 0:
-            return text[: position + 1]
-    return text
+    """``text`` up to the bracket that closes its first one. Raises SyntaxError if none does.
+
+    Python's own tokens tell a bracket from one in a comment or a string.
+    """
+    lines, depth = io.StringIO(text).readlines(), 0
+    for token in tokenize.generate_tokens(iter(lines).__next__):
+        depth += (token.string == "(") - (token.string == ")")
+        if token.string == ")" and depth == 0:
+            row, column = token.end
+            return "".join(lines[: row - 1]) + lines[row - 1][:column]
+    raise SyntaxError("its first bracket is never closed")
 
 
 def _literal(node: ast.expr) -> Any:
-    """The value of a literal or of ``range`` with literal arguments."""
+    """The value of a literal, of ``range`` or ``list`` with literal arguments, and of NumPy's ``np.int64(1)``."""
     try:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("range", "list"):
-            arguments = [_literal(argument) for argument in node.args]
-            return list(range(*arguments)) if node.func.id == "range" else list(*arguments)
+        match node:
+            case ast.Tuple() | ast.List():
+                return [_literal(part) for part in node.elts]
+            case ast.Call(func=ast.Name(id="range"), keywords=[]):
+                return range(*map(_literal, node.args))
+            case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
+                return _literal(inner)
+            case ast.Call(func=ast.Attribute(ast.Name("np" | "numpy"), kind), args=[inner]) if kind in NUMPY:
+                return ast.literal_eval(inner)
         return ast.literal_eval(node)
+    except NasbookError:
+        raise
     except (ValueError, TypeError) as error:
         raise NasbookError(f"the genotype holds {_shorten(ast.unparse(node))!r}, which is no literal") from error
 
@@ -205,12 +223,12 @@ def _nodes(nodes: object, kind: str) -> tuple[Node, ...]:
         pairs = []
         for name, source, *_ in node:
             one_of(name, CELL_OPERATIONS, "operation")
-            if isinstance(source, bool) or not isinstance(source, int) or not 0 <= source < index + 2:
+            if isinstance(source, bool) or not isinstance(source, Integral) or not 0 <= source < index + 2:
                 raise NasbookError(
                     f"node {index + 2} of the {kind} cell reads input {source!r}; "
                     f"its inputs are the integers 0 to {index + 1}"
                 )
-            pairs.append((name, source))
+            pairs.append((str(name), int(source)))
         checked.append(tuple(pairs))
     return tuple(checked)
 
@@ -219,16 +237,18 @@ def _concat(concat: object, kind: str, nodes: int) -> tuple[int, ...]:
     """``concat`` as a tuple of distinct nodes of a cell with ``nodes`` intermediate ones; all of these for None."""
     if concat is None:
         return tuple(range(2, nodes + 2))
-    valid = isinstance(concat, tuple | list | range) and len(concat) > 0
-    members = tuple(concat) if valid else ()
+    valid = isinstance(concat, tuple | list | range) and bool(concat)
+    # One more than there are nodes is wrong already, and a range may be too long to be listed.
+    members = tuple(concat[: nodes + 3]) if valid else ()
     # In a reduction cell the inputs are twice as large as the nodes and cannot stand beside them.
     first = 0 if kind == "normal" else 2
-    whole = all(isinstance(m, int) and not isinstance(m, bool) and first <= m < nodes + 2 for m in members)
+    whole = all(isinstance(m, Integral) and not isinstance(m, bool) and first <= m < nodes + 2 for m in members)
     if not valid or not whole or len(set(members)) < len(members):
+        given = _shorten(repr(concat))
         raise NasbookError(
-            f"{kind}_concat is {concat!r}; it must list some of the nodes {first} to {nodes + 1}, each once"
+            f"{kind}_concat is {given}; it must list some of the nodes {first} to {nodes + 1}, each once"
         )
-    return members
+    return tuple(map(int, members))
 
 
 def _nodes_text(nodes: tuple[Node, ...] | None) -> str:

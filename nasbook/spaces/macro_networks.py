@@ -17,6 +17,7 @@ from nasbook.errors import NasbookError
 from nasbook.spaces.cells import Disturbance
 from nasbook.spaces.macro_layers import MACRO_OPERATIONS, MacroArc
 from nasbook.spaces.operations import FactorizedReduce, conv
+from nasbook.spaces.stacks import check_training_memory
 
 
 def macro_pools(layers: int) -> tuple[int, int]:
@@ -69,6 +70,12 @@ class _MacroStack(nn.Module):
             checks.whole(value, name, least)
         if channels % 2:
             raise NasbookError(f"channels is {channels}; reductions halve it: try {channels + 1}")
+        # A layer has its operation behind a 1x1 convolution, and is halved twice, once for each reduction.
+        check_training_memory(
+            4 * layers * channels**2 + channels * classes,
+            4 * layers,
+            f"a network of {channels} channels, {layers} layers and {classes} classes",
+        )
         self.pools = macro_pools(layers)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)

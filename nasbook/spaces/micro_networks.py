@@ -19,7 +19,7 @@ from nasbook.errors import NasbookError
 from nasbook.spaces.cells import Cell, Disturbance
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.micro_cells import MICRO_OPERATIONS, loose_ends
-from nasbook.spaces.names import Node
+from nasbook.spaces.names import Node, edge_count
 from nasbook.spaces.networks import AuxiliaryHead, check_sizes
 from nasbook.spaces.operations import FactorizedReduce, conv, make_operation
 
@@ -65,9 +65,10 @@ class MicroNetwork(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_sizes(channels, cells, classes, 2)
-        self.sequence = micro_sequence(cells)
         kinds = genotype.kinds
+        largest = max(sum(map(len, nodes)) for nodes, _ in kinds.values())
+        check_sizes(channels, cells, classes, 2, operations=largest)
+        self.sequence = micro_sequence(cells)
         if "reduce" not in kinds:
             raise NasbookError("ENAS's micro network needs a reduction cell, and this genotype has none")
         self.description = {"genotype": str(genotype), "channels": channels, "cells": cells, "classes": classes}
@@ -170,7 +171,7 @@ class MicroSupernet(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_sizes(channels, cells, classes, 2)
+        check_sizes(channels, cells, classes, 2, operations=2 * edge_count(nodes) * len(operations))
         self.sequence, self.nodes, self.operations = micro_sequence(cells), nodes, tuple(operations)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)

@@ -32,6 +32,11 @@ def cell_edges(nodes: int = 4) -> tuple[tuple[int, int], ...]:
     return tuple((node, source) for node in range(2, 2 + nodes) for source in range(node))
 
 
+def edge_count(nodes: int) -> int:
+    """How many :func:`cell_edges` a cell of so many nodes has, without listing them."""
+    return nodes * (nodes + 3) // 2
+
+
 def state_name(node: int) -> str:
     """What pictures and tables call graph node ``node``: the inputs c_{k-2} and c_{k-1}, then 0, 1, 2, ..."""
     return ("c_{k-2}", "c_{k-1}")[node] if node < 2 else str(node - 2)

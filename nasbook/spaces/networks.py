@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.cells import Cell, Disturbance, FixedReductionCell
 from nasbook.spaces.grouped import GroupedCell
-from nasbook.spaces.names import DARTS_OPERATIONS, Node, cell_edges
+from nasbook.spaces.names import DARTS_OPERATIONS, Node, cell_edges, edge_count
 from nasbook.spaces.stacks import AuxiliaryHead, CellStack, channel_divisor, check_sizes, reduction_positions
 
 
@@ -39,7 +39,9 @@ class CellSupernet(CellStack):
             raise NasbookError(
                 f"a searched cell needs a node and an operation, got nodes={nodes!r}, operations={operations!r}"
             )
-        check_sizes(channels, cells, classes, channel_divisor("cifar", fixed_reduction, channel_share))
+        candidates = edge_count(nodes) * len(operations)
+        divisor = channel_divisor("cifar", fixed_reduction, channel_share)
+        check_sizes(channels, cells, classes, divisor, operations=candidates)
 
         def make_cell(kind: str, width: int) -> nn.Module:
             if kind == "reduce" and fixed_reduction:
@@ -59,6 +61,7 @@ class CellSupernet(CellStack):
                 stem="cifar",
                 affine=False,
                 fixed_reduction=fixed_reduction,
+                operations=candidates,
             )
         self.operations = tuple(operations)
         self.nodes = nodes
@@ -163,6 +166,7 @@ class CellNetwork(CellStack):
                 stem=stem,
                 affine=True,
                 fixed_reduction="reduce" not in kinds,
+                operations=max(sum(map(len, nodes)) for nodes, _ in kinds.values()),
             )
             self.auxiliary_position = reduction_positions(cells)[1]
             self.auxiliary_head = (

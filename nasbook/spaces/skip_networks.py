@@ -16,6 +16,7 @@ from nasbook.base import checks
 from nasbook.errors import NasbookError
 from nasbook.spaces.operations import convolution
 from nasbook.spaces.skip_layers import SkipStack
+from nasbook.spaces.stacks import check_training_memory
 
 
 class SkipNetwork(nn.Module):
@@ -44,6 +45,8 @@ class SkipNetwork(nn.Module):
             torch.default_generator.manual_seed(seed)
             for layer in stack.layers:
                 read = sum(stack.layers[number - 1].filters for number in layer.inputs) or channels
+                height, width = layer.filter
+                check_training_memory(read * layer.filters * height * width, 1, f"the layer {layer}")
                 first = convolution(read, layer.filters, layer.filter, layer.stride)
                 self.layers.append(nn.Sequential(first, nn.BatchNorm2d(layer.filters), nn.ReLU()))
             self.classifier = nn.Linear(sum(stack.layers[number - 1].filters for number in stack.loose_ends), classes)

@@ -12,9 +12,16 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
+from nasbook import machine
 from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.cells import Preprocess
 from nasbook.spaces.operations import conv
+
+COPIES = 3
+"""Training keeps each weight, its gradient and its momentum."""
+
+OPERATION_BYTES = 2**14
+"""What the Python objects of one operation take, measured on networks of two channels."""
 
 
 def reduction_positions(cells: int) -> tuple[int, int]:
@@ -22,14 +29,29 @@ def reduction_positions(cells: int) -> tuple[int, int]:
     return cells // 3, 2 * cells // 3
 
 
-def check_sizes(channels: object, cells: object, classes: object, divisor: int = 1) -> None:
-    """Raise NasbookError unless a network of these sizes can be built, with channels divisible by ``divisor``."""
+def check_sizes(channels: object, cells: object, classes: object, divisor: int = 1, *, operations: int = 0) -> None:
+    """Raise NasbookError unless a network of these sizes can be built, with channels divisible by ``divisor``.
+
+    ``operations`` of one cell, candidates too: before anything is built, they tell about how much memory the network
+    and its training need.
+    """
     for name, value, least in (("channels", channels, 2), ("cells", cells, 3), ("classes", classes, 2)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise NasbookError(f"{name} is {value!r}; it must be an integer of at least {least}")
     if channels % divisor:
         near = divisor * max(1, round(channels / divisor))
         raise NasbookError(f"channels is {channels}; here it must be divisible by {divisor}: try {near}")
+    # An operation has about channels**2 weights, and bringing its inputs to its width costs a cell about eight more.
+    # With widths of 1, 2 and 4 times the channels a third of the cells each, the mean square is 7 channels**2.
+    weights = 7 * cells * channels**2 * (operations + 8) + 16 * channels * classes
+    check_training_memory(
+        weights, cells * (operations + 8), f"a network of {channels} channels, {cells} cells and {classes} classes"
+    )
+
+
+def check_training_memory(weights: int, operations: int, network: str) -> None:
+    """Raise NasbookError if a network of about so many weights and operations cannot be held and trained here."""
+    machine.check_memory(COPIES * 4 * weights + OPERATION_BYTES * operations, network)
 
 
 def channel_divisor(stem: str, fixed_reduction: bool, channel_share: int = 1) -> int:
@@ -45,7 +67,7 @@ class CellStack(nn.Module):
     """What super-net and stand-alone network share: stem, preprocessing of every cell, classifier.
 
     ``make_cell(kind, channels)`` gives the cell for "normal" or "reduce"; ``widths[kind]`` is the number of nodes
-    that this kind of cell concatenates.
+    that this kind of cell concatenates. ``operations`` of one cell, the largest.
     """
 
     def __init__(
@@ -59,10 +81,11 @@ class CellStack(nn.Module):
         stem: str,
         affine: bool,
         fixed_reduction: bool,
+        operations: int,
     ) -> None:
         super().__init__()
         one_of(stem, ["cifar", "imagenet"], "stem")
-        check_sizes(channels, cells, classes, channel_divisor(stem, fixed_reduction))
+        check_sizes(channels, cells, classes, channel_divisor(stem, fixed_reduction), operations=operations)
         self.sequence = ["reduce" if i in reduction_positions(cells) else "normal" for i in range(cells)]
         self.classes = classes
         if stem == "cifar":

@@ -33,6 +33,8 @@ from nasbook.training.numerics import arrange, cosine, repeatable, stream
 from nasbook.training.scoring import correct, score, taken
 from nasbook.training.state import Search, SearchConfig, Splits, start
 
+PUBLISHED = ("trace.csv", "costs.csv", "alphas.npz", "genotype.json", "margins.csv")
+
 
 class Method(Protocol):
     """What a one-shot method's file holds.
@@ -176,14 +178,19 @@ def run_search(
         "kinds": config.kinds,
         **config.model_dump(mode="json"),
     }
-    with RunWriter(folder, header) as writer, repeatable(data.device, config.threads):
-        if not writer.finished:
+    with RunWriter(folder, header, PUBLISHED) as writer, repeatable(data.device, config.threads):
+        job, unfinished = Job(method, name, writer), not writer.finished
+        if unfinished or writer.lacking:
             state = writer.restore()
             if state is not None:
                 search.load_state_dict(state)
-            writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
-            alternate(Job(method, name, writer), search)
-            writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
+            if unfinished:
+                writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
+            alternate(job, search)
+            if unfinished:
+                writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
+            if writer.lacking:
+                publish(job, search, *method.derive(search))
         run = Run.load(folder)
         if figures and not (run.folder / "figures").is_dir():
             try:
@@ -253,9 +260,15 @@ def end_epoch(job: Job, search: Search, epoch: int, sums: Sums) -> str:
     record.add(epoch, "search", **heat, **shape_of(search, genotype))
     record.add(epoch, "search", margin_min=margins["margin"].min())
     record.snapshot(epoch, search.alphas, genotype, search.betas)
-    job.writer.publish(record, {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)})
+    publish(job, search, genotype, margins)
     said = "".join(f"  tau {tau:.2f}" for tau in heat.values())
     return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}{said}"
+
+
+def publish(job: Job, search: Search, genotype: Genotype, margins: pd.DataFrame) -> None:
+    """Write what was recorded and the cell that was derived, with its margins: the files of ``PUBLISHED``."""
+    files = {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)}
+    job.writer.publish(search.record, files)
 
 
 def shape_of(search: Search, genotype: Genotype) -> dict[str, float]:

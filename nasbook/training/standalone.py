@@ -127,18 +127,21 @@ def train(
     }
     net.to(data.device, memory_format=memory_format(data.device, config.channels_last))
     training = untrained(net, config, torch.arange(len(data.labels)), nesterov=False)
-    with RunWriter(folder, header) as writer, repeatable(data.device, config.threads):
-        state = writer.restore()
+    with RunWriter(folder, header, ("trace.csv",)) as writer, repeatable(data.device, config.threads):
+        state, unfinished = writer.restore(), not writer.finished
         if state is not None:
             training.load_state_dict(state)
-        elif writer.finished:
-            raise NasbookError(
-                f"{folder} holds a finished training whose weights are gone: delete the folder to train again"
-            )
-        if not writer.finished:
-            writer.begin(**machine.provenance(data.device))
+        if unfinished or writer.lacking:
+            if unfinished:
+                writer.begin(**machine.provenance(data.device))
             _epochs(training, config, data, writer, "train " + "/".join(folder.parts[-2:]))
-            _report_test(training, config, data, writer)
+            right = _report_test(training, config, data, writer)
+            if unfinished:
+                writer.finish(
+                    test_accuracy=right,
+                    wall_seconds=round(training.seconds, 3),
+                    peak_memory_bytes=machine.peak_memory(data.device),
+                )
     return Run.load(folder)
 
 
@@ -246,17 +249,13 @@ def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: 
     return loss.detach(), correct(logits, labels)
 
 
-def _report_test(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter) -> None:
-    """The one look at the test part, after the last epoch."""
+def _report_test(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter) -> float:
+    """The one look at the test part, after the last epoch: the accuracy there, which the trace ends with."""
     images, labels = data.test()
     right = accuracy(training.net, images, labels, data, config)
     training.record.add(config.epochs, "test", accuracy=right)
     writer.publish(training.record)
-    writer.finish(
-        test_accuracy=right,
-        wall_seconds=round(training.seconds, 3),
-        peak_memory_bytes=machine.peak_memory(data.device),
-    )
+    return right
 
 
 def accuracy(

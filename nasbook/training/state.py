@@ -18,7 +18,7 @@ from nasbook.datasets.images import ImageData
 from nasbook.errors import NasbookError, one_of
 from nasbook.runs.record import Record
 from nasbook.spaces.cells import Disturbance
-from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
+from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, edge_count
 from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import OPERATIONS
 from nasbook.spaces.stacks import channel_divisor, check_sizes
@@ -82,7 +82,8 @@ class SearchConfig(LoopConfig):
     @model_validator(mode="after")
     def _divisible(self) -> Self:
         divisor = channel_divisor("cifar", self.fixed_reduction, self.share)
-        check_sizes(self.channels, self.cells, 2, divisor)
+        candidates = edge_count(self.nodes) * len(self.operations)
+        check_sizes(self.channels, self.cells, 2, divisor, operations=candidates)
         return self
 
     @property

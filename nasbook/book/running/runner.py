@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from nasbook.book.running import execution, notebook_files
 from nasbook.book.running.execution import NotebookFailed
 from nasbook.book.running.watch import Stopped, Watch
+from nasbook.config import checked_seed
 from nasbook.errors import NasbookError, one_of
 from nasbook.files import read_json, run_folder, write_atomically
 
@@ -76,8 +77,9 @@ def prepare(name: str, given: dict[str, str], out: str | None, cell_seconds: int
     """Check everything that can be checked without a kernel. ``given``: names and texts of parameters.
 
     Raises NasbookError for a missing or unreadable notebook, one without exactly one parameters cell,
-    an unknown or ill-typed parameter, an unknown profile, a time limit below 1 s, a foreign or missing
-    kernel, a run folder of another notebook or other parameters, and a folder that is no run's.
+    an unknown or ill-typed parameter, an unknown profile, an impossible seed, a time limit below 1 s, a
+    foreign or missing kernel, a run folder of another notebook or other parameters, and a folder that is
+    no run's.
     """
     if cell_seconds is not None and cell_seconds < 1:
         raise NasbookError(f"--cell-timeout is {cell_seconds}: give at least 1 second, or leave it out")
@@ -90,6 +92,8 @@ def prepare(name: str, given: dict[str, str], out: str | None, cell_seconds: int
         parameters[key] = _value(text, defaults[key])
         _check_type(key, parameters[key], defaults[key])
     profile = one_of(parameters.get("PROFILE", "smoke"), PROFILES, "profile")
+    if "SEED" in parameters:
+        checked_seed(parameters["SEED"])
     changed = {key: value for key, value in parameters.items() if value != defaults[key]}
     if store and changed:
         raise NasbookError(

@@ -41,14 +41,21 @@ def run_search(config: Config, data: ImageData, profile: str, folder: str | Path
     parts = split(data.labels, config.split, config.seed)
     search = begin(config, data, parts)
     header = {"method": "enas", "profile": profile, **data.description(), **config.model_dump(mode="json")}
-    with RunWriter(folder, header) as writer, repeatable(data.device, config.threads):
-        if not writer.finished:
+    files = ("trace.csv", "costs.csv", "candidates.csv", "arc.json")
+    files += ("genotype.json",) if config.space == "micro" else ()
+    with RunWriter(folder, header, files) as writer, repeatable(data.device, config.threads):
+        unfinished = not writer.finished
+        if unfinished or writer.lacking:
             state = writer.restore()
             if state is not None:
                 search.load_state_dict(state)
-            writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
+            if unfinished:
+                writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
             alternate(search, writer)
-            writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
+            if unfinished:
+                writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
+            if writer.lacking:
+                publish(search, writer, derive(search, config.epochs))
     return Run.load(folder)
 
 
@@ -183,9 +190,14 @@ def end_epoch(search: SharedSearch, writer: RunWriter, epoch: int, sums: Sums) -
     note_cost(record, epoch, search.seconds, search.data.device)
     found = derive(search, epoch)
     record.add(epoch, "selection", accuracy=found["accuracy"].mean(), best=found["accuracy"].max())
+    publish(search, writer, found)
+    return f"held-out accuracy {found['accuracy'].mean():.1%}  loss {loss:.3f}"
+
+
+def publish(search: SharedSearch, writer: RunWriter, found: pd.DataFrame) -> None:
+    """Write what was recorded, the candidates ``found``, and the best of them."""
     best = search.space.decode(list(map(int, found["tokens"][0].split())))
     files = {"candidates.csv": found.to_csv(index=False), "arc.json": json.dumps({"architecture": str(best)}) + "\n"}
     if isinstance(best, Genotype):
         files["genotype.json"] = best.to_json()
-    writer.publish(record, files)
-    return f"held-out accuracy {found['accuracy'].mean():.1%}  loss {loss:.3f}"
+    writer.publish(search.record, files)

@@ -106,9 +106,10 @@ def begin(config: Config, data: ImageData, parts: Mapping[str, Tensor]) -> Share
         raise NasbookError(
             f"the second classifier needs images of 32 pixels, and these have {data.size}: set auxiliary_weight=0.0"
         )
-    space, device = space_of(config), data.images.device
+    device = data.images.device
     net = network_of(config, len(data.classes)).to(device, memory_format=memory_format(device, config.channels_last))
     net.train()
+    space = space_of(config)
     return SharedSearch(
         config=config,
         data=data,
