@@ -33,7 +33,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nasbook needs Python 3.11 or newer; try: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (PyTorch is large: a few minutes the first time)"
-	export PATH="$$PATH:$(abspath $(BIN))"; \
+	@export PATH="$$PATH:$(abspath $(BIN))"; \
 	{ command -v uv >/dev/null || $(PIP) uv; } && uv pip install --quiet --python $(BIN)/python $(TESTED) -e ".[test]" \
-	|| { echo "uv did not install: pip does"; $(PIP) -e ".[test]"; }
+	|| { echo "uv did not install it: pip tries"; $(PIP) -e ".[test]"; }
 	touch $(READY)
