@@ -89,6 +89,17 @@ def test_a_run_is_executed_in_its_folder_recorded_and_stored(notebook, tmp_path,
     assert "a run of 90_tiny, not of 91_other" in refused_again(capsys, other, out)
 
 
+def test_the_device_is_the_one_that_the_search_noted_in_this_run(notebook, tmp_path):
+    """A later run in the same folder may be on another machine, so the old note does not count there."""
+    path = notebook(
+        "import os, pathlib\nfrom nasbook.runs import update_manifest\n"
+        "update_manifest(pathlib.Path(os.environ['NASBOOK_OUT']), device='the device of the search')"
+    )
+    out = tmp_path / "out"
+    assert run(path, out=out) == 0 and record(out)["device"] == "the device of the search"
+    assert run(path, out=out) == 0 and record(out)["device"] != "the device of the search"
+
+
 def test_what_failed_before_its_first_checkpoint_may_be_corrected(notebook, tmp_path, capsys):
     path = notebook("from nasbook.errors import NasbookError\nif SEED == 7:\n    raise NasbookError('seed is 7')")
     out = tmp_path / "out"

@@ -210,6 +210,8 @@ def _run_alone(request: Request) -> None:
         "status": "running",
     }
     update_manifest(request.out, notebook=record)
+    manifest = request.out / "manifest.json"
+    known_before = read_json(manifest).get("device")
     started = time.monotonic()
     watch = Watch(request.out / "progress.log")
     watch.start()
@@ -227,8 +229,9 @@ def _run_alone(request: Request) -> None:
             "peak_memory_bytes": watch.peak_memory or None,
         }
         update_manifest(request.out, notebook=record)
-    # only now, because asking loads torch, for which nobody should wait at the start
-    update_manifest(request.out, notebook=record | {"device": device_name(device())})
+    # asking loads torch, for which nobody should wait: only now, and not where the notebook's own search has told
+    noted = None if known_before else read_json(manifest).get("device")
+    update_manifest(request.out, notebook=record | {"device": noted or device_name(device())})
 
 
 def _execute(request: Request, watch: Watch) -> None:
