@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nasbook import doctor
-from nasbook.cli import main
+from nasbook.book import doctor
+from nasbook.book.cli import main
 from nasbook.errors import NasbookError
 
 
