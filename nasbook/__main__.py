@@ -2,6 +2,6 @@
 
 import sys
 
-from nasbook.cli import main
+from nasbook.book.cli import main
 
 sys.exit(main())

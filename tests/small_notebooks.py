@@ -5,7 +5,7 @@ import json
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from nasbook.cli import main
+from nasbook.book.cli import main
 
 PARAMETERS = 'PROFILE = "smoke"\nSEED = 0\nOVERRIDES = {}\nRATE = 0.5'
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -15,7 +15,7 @@ from nasbook.benchmarks import cellbench
 from nasbook.benchmarks.build import build
 from nasbook.benchmarks.rows import FILE, Protocol, Trained, read_rows, write_row
 from nasbook.benchmarks.trainings import divide, train_cell
-from nasbook.cli import main
+from nasbook.book.cli import main
 from nasbook.datasets import load
 from nasbook.errors import NasbookError
 

@@ -12,7 +12,7 @@ import nasbook as nb
 from nasbook.benchmarks import cellbench
 from nasbook.benchmarks.rows import FILE, Key, Protocol, Trained, read_row, read_rows, write_row, write_rows
 from nasbook.benchmarks.table import Table
-from nasbook.cli import main
+from nasbook.book.cli import main
 from nasbook.errors import NasbookError
 from nasbook.files import write_atomically
 from nasbook.spaces.edge_cells import EdgeSpace, count

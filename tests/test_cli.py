@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from nasbook import cli
+from nasbook.book import cli
+from nasbook.book.cli import main
 from nasbook.book.running import notebook_files
-from nasbook.cli import main
 from nasbook.errors import NasbookError
 
 
@@ -56,7 +56,7 @@ def test_the_package_runs_as_a_module():
 
 
 def test_help_does_not_load_torch():
-    code = "import sys; from nasbook.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from nasbook.book.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nasbook import doctor, machine
-from nasbook.cli import main
+from nasbook import machine
+from nasbook.book import doctor
+from nasbook.book.cli import main
 from nasbook.errors import NasbookError
 
 

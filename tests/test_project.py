@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
-from nasbook import cli
+from nasbook.book import cli
 from nasbook.book.running import runner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -208,7 +208,7 @@ def test_the_python_of_the_readme_runs(tmp_path):
 
 def test_importing_the_package_is_quick_and_leaves_torch_alone():
     code = (
-        "import sys, nasbook, nasbook.cli, nasbook.drawing, nasbook.runs, nasbook.spaces.genotypes\n"
+        "import sys, nasbook, nasbook.book.cli, nasbook.drawing, nasbook.runs, nasbook.spaces.genotypes\n"
         "nasbook.genotypes['DARTS_V2']\nprint('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

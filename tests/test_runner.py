@@ -9,8 +9,8 @@ import pytest
 import small_notebooks
 from small_notebooks import KERNEL, record, refused, run
 
+from nasbook.book.cli import main
 from nasbook.book.running import notebook_files, runner
-from nasbook.cli import main
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def command(tmp_path):
         *map(new_code_cell, SOURCES),
     ]
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "90_tiny.ipynb")
-    words = [sys.executable, "-m", "nasbook.cli", "run", str(tmp_path / "90_tiny.ipynb")]
+    words = [sys.executable, "-m", "nasbook.book.cli", "run", str(tmp_path / "90_tiny.ipynb")]
     return [*words, "-p", f"OVERRIDES={SETTINGS}", "--out"]
 
 

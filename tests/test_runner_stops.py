@@ -38,7 +38,7 @@ def busy(notebook, tmp_path):
     def start(what):
         mark = tmp_path / "mark"
         path = notebook(f"import os, pathlib; pathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\n{BUSY[what]}")
-        command = [sys.executable, "-m", "nasbook.cli", "run", str(path), "--out", str(tmp_path / "out")]
+        command = [sys.executable, "-m", "nasbook.book.cli", "run", str(path), "--out", str(tmp_path / "out")]
         process = subprocess.Popen(
             command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -181,7 +181,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from nasbook import doctor
+    from nasbook.book import doctor
 
     findings = doctor.examine()
     for finding in findings:
