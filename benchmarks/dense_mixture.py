@@ -17,8 +17,8 @@ from statistics import median
 import torch
 from torch.nn import functional as F
 
-from nasbook.spaces.grouped import GroupedCell
-from nasbook.spaces.networks import CellSupernet
+from nasbook.spaces.darts.grouped import GroupedCell
+from nasbook.spaces.darts.networks import CellSupernet
 
 LAYOUTS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 
 import nasbook as nb
-from nasbook import machine
+from nasbook.base import machine
+from nasbook.base.files import repository, write_atomically
 from nasbook.datasets.images import ImageData
-from nasbook.files import repository, write_atomically
+from nasbook.relaxations.derivation import probable_code_rule
 from nasbook.searchers.data import Config
-from nasbook.searchers.derivation import probable_code_rule
 from nasbook.searchers.restored import mean_sampled_accuracy, shared_accuracy, trained_search
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.sampling import random_genotype

@@ -19,11 +19,11 @@ from pathlib import Path
 import pandas as pd
 
 import nasbook as nb
-from nasbook import machine
-from nasbook.files import repository, write_atomically
+from nasbook.base import machine
+from nasbook.base.files import repository, write_atomically
 from nasbook.searchers.restored import rankings
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
-from nasbook.spaces.isomorphism import classes
+from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EdgeSpace
+from nasbook.spaces.edges.isomorphism import classes
 
 DATA = {"name": "cifar10-sample", "size": 16}
 SETTINGS = {"profile": "smoke", "space": "edges", "channels": 8, "batch_size": 64, "split": [0.5, 0.4, 0.08]}

@@ -30,11 +30,11 @@ import numpy as np
 import pandas as pd
 
 import nasbook as nb
-from nasbook import machine
+from nasbook.base import machine
+from nasbook.base.errors import exit_with
+from nasbook.base.files import repository, write_atomically
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import split
-from nasbook.errors import exit_with
-from nasbook.files import repository, write_atomically
 from nasbook.searchers import METHODS
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.sampling import random_genotype

@@ -18,7 +18,7 @@ from PIL import Image
 from nasbook.datasets.arrays import Arrays, digest
 from nasbook.datasets.download import full
 from nasbook.datasets.local import sample, sample_folder, stratified
-from nasbook.files import write_atomically
+from nasbook.base.files import write_atomically
 
 SEED = 0
 TRAIN_PER_CLASS, TEST_PER_CLASS = 400, 100

@@ -15,34 +15,35 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Genotype": "nasbook.spaces.genotypes",
-    "NasbookError": "nasbook.errors",
+    "NasbookError": "nasbook.base.errors",
     "Run": "nasbook.runs",
     "check": "nasbook.book.exercises",
     "cost": "nasbook.spaces.cost",
-    "device": "nasbook.machine",
-    "run_folder": "nasbook.files",
+    "device": "nasbook.base.machine",
+    "run_folder": "nasbook.base.files",
     "search": "nasbook.searchers",
     "solution": "nasbook.book.exercises",
     "source": "nasbook.drawing.parts.source",
-    "summarize": "nasbook.statistics",
+    "summarize": "nasbook.analysis.intervals",
     "train": "nasbook.training.standalone",
     "train_seeds": "nasbook.training.standalone",
 }
-_MODULES = (
-    "benchmarks",
-    "datasets",
-    "decisions",
-    "drawing",
-    "evaluators",
-    "measures",
-    "relaxations",
-    "runs",
-    "searchers",
-    "spaces",
-    "statistics",
-    "training",
-    "trials",
-)
+_MODULES = {
+    "analysis": "nasbook.analysis",
+    "benchmarks": "nasbook.trials.tables",
+    "datasets": "nasbook.datasets",
+    "decisions": "nasbook.decisions",
+    "drawing": "nasbook.drawing",
+    "evaluators": "nasbook.trials.evaluators",
+    "measures": "nasbook.analysis.measures",
+    "relaxations": "nasbook.relaxations",
+    "runs": "nasbook.runs",
+    "searchers": "nasbook.searchers",
+    "spaces": "nasbook.spaces",
+    "statistics": "nasbook.analysis.intervals",
+    "training": "nasbook.training",
+    "trials": "nasbook.trials",
+}
 
 __all__ = sorted([*_HOME, *_MODULES, "genotypes"])
 
@@ -53,7 +54,7 @@ def __getattr__(name: str):
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     if name in _MODULES:
-        return import_module(f"nasbook.{name}")
+        return import_module(_MODULES[name])
     raise AttributeError(f"module 'nasbook' has no attribute {name!r}")
 
 

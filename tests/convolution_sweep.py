@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nasbook.spaces.cells import FixedReductionCell
-from nasbook.spaces.grouped import GroupedCell
+from nasbook.spaces.darts.cells import FixedReductionCell
+from nasbook.spaces.darts.grouped import GroupedCell
 from nasbook.spaces.operations import FactorizedReduce, convolution, depthwise_separable, factorized_7x7
 
 SMOOTH = ("none", "avg_pool_3x3", "skip_connect", "dil_conv_3x3", "dil_conv_5x5")  # no kink behind their first ReLU

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from nasbook.contests import NOISES, Contest
+from nasbook.arena.contests import NOISES, Contest
 
 
 def invented(finals, budget=1, before=0.4):

@@ -5,8 +5,8 @@ import types
 from tables import TinyTable
 
 from nasbook import trials
-from nasbook.evaluators import Function
 from nasbook.searchers import nas_rl
+from nasbook.trials.evaluators import Function
 
 TABLE = TinyTable()
 SMALL = {"units": 8, "children": 4, "learning_rate": 0.02, "decay": 0.8}

@@ -7,7 +7,7 @@ import numpy as np
 
 from nasbook.drawing.scrubber import frames as scrubber
 from nasbook.drawing.scrubber.story import prepare
-from nasbook.searchers.derivation import darts_rule, every_edge_rule, probable_code_rule
+from nasbook.relaxations.derivation import darts_rule, every_edge_rule, probable_code_rule
 from nasbook.spaces.names import DARTS_OPERATIONS as OPERATIONS
 from nasbook.spaces.names import cell_edges
 

@@ -5,7 +5,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 from nasbook.spaces.tokens import Product, every
 
 SPACE = Product((("a", "b", "c", "d"),) * 3)
@@ -20,7 +20,7 @@ class Listed(Product):
 
 
 class TinyTable:
-    """The interface of ``nasbook.benchmarks.Table``, as far as searches use it; the optimum is ("d", "d", "d")."""
+    """The interface of ``nasbook.trials.tables.Table``, as far as searches use it; the optimum is ("d", "d", "d")."""
 
     def __init__(self):
         self.space = Listed(SPACE.alternatives)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import alpha_vectors, envelopes, examples
-from nasbook.errors import NasbookError
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import ArchitectureEnv, TabularPolicy, agents, gradients, toy_environment
 from nasbook.decisions.architectures import TOY, toy_accuracy
-from nasbook.errors import NasbookError
 
 TABLE = np.array([[0.5, 0.9], [0.2, 0.4], [0.7, np.nan]])
 BEST = (2, 1, 1, 1, 1)

@@ -9,9 +9,9 @@ from invented import invented, rows
 from tables import TinyTable
 
 import nasbook as nb
-from nasbook import contests
+from nasbook.arena import contests
+from nasbook.arena.contests import NOISES, RANDOM, Contest, standings
 from nasbook.book.widgets import arena
-from nasbook.contests import NOISES, RANDOM, Contest, standings
 
 TRUTH = {"a": 0.5, "b": 0.7, "c": 0.9, "d": 0.9}
 

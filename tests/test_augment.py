@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from nasbook.base.errors import NasbookError
 from nasbook.datasets import augment
-from nasbook.errors import NasbookError
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 

@@ -6,8 +6,8 @@ from games import MEANS, ROWS, generator, regret
 from scipy import stats
 
 from nasbook import decisions
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import bandits, explorers
-from nasbook.errors import NasbookError
 
 
 def within_five_errors(sample, mean):

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.splits import PARTS, fingerprint, split
-from nasbook.errors import NasbookError
 
 
 def seeded(seed=0):

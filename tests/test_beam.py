@@ -8,9 +8,9 @@ import pytest
 
 import nasbook as nb
 from nasbook.book.widgets import beam
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
-from nasbook.spaces.growing import GrowingCells
-from nasbook.spaces.pnas_cells import PnasCells
+from nasbook.spaces.blocks.pnas_cells import PnasCells
+from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EdgeSpace
+from nasbook.spaces.edges.growing import GrowingCells
 
 CELLS = GrowingCells(EdgeSpace(CELLBENCH_OPERATIONS))
 

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import examples
 from nasbook.drawing.parts import axes
 from nasbook.drawing.scrubber import beliefs
-from nasbook.errors import NasbookError
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -10,14 +10,14 @@ import psutil
 import pytest
 import torch
 
-from nasbook.benchmarks import build as building
-from nasbook.benchmarks import cellbench
-from nasbook.benchmarks.build import build
-from nasbook.benchmarks.rows import FILE, Protocol, Trained, read_rows, write_row
-from nasbook.benchmarks.trainings import divide, train_cell
+from nasbook.base.errors import NasbookError
 from nasbook.book.cli import main
 from nasbook.datasets import load
-from nasbook.errors import NasbookError
+from nasbook.trials.tables import build as building
+from nasbook.trials.tables import cellbench
+from nasbook.trials.tables.build import build
+from nasbook.trials.tables.rows import FILE, Protocol, Trained, read_rows, write_row
+from nasbook.trials.tables.trainings import divide, train_cell
 
 TINY = Protocol(data="digits", size=8, channels=2, counts=(1, 2), held_out=100, padding=0)
 CELL = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
@@ -108,8 +108,8 @@ WANTED = [key for key in cellbench.wanted(2) if key.cell in [cell for cell, _ in
 
 KILLED = """
 import sys
-from nasbook.benchmarks.build import build
-from nasbook.benchmarks.rows import Protocol
+from nasbook.trials.tables.build import build
+from nasbook.trials.tables.rows import Protocol
 if __name__ == "__main__":
     build(sys.argv[1], protocol=Protocol(**{settings}), seeds=1, workers=2, limit=40)
 """

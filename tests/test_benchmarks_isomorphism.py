@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nasbook.benchmarks import nasbench201
-from nasbook.errors import NasbookError
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell, write_cell
-from nasbook.spaces.edge_networks import EdgeCell, EdgeNetwork
-from nasbook.spaces.isomorphism import canonical, classes, connected, correspondence, published_string
+from nasbook.base.errors import NasbookError
+from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell, write_cell
+from nasbook.spaces.edges.isomorphism import canonical, classes, connected, correspondence, published_string
+from nasbook.spaces.edges.networks import EdgeCell, EdgeNetwork
 from nasbook.spaces.operations import conv
+from nasbook.trials.tables import nasbench201
 
 NASBENCH201, CELLBENCH = list(EdgeSpace()), list(EdgeSpace(CELLBENCH_OPERATIONS))
 CLASSES = classes(CELLBENCH)

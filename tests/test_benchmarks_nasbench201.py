@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import nasbook as nb
-from nasbook.benchmarks import nasbench201
-from nasbook.errors import NasbookError
-from nasbook.spaces.edge_cells import EdgeSpace
+from nasbook.base.errors import NasbookError
+from nasbook.spaces.edges.cells import EdgeSpace
+from nasbook.trials.tables import nasbench201
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import random
 import pytest
 import torch
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 from nasbook.spaces.cost import cost, count_parameters
-from nasbook.spaces.edge_cells import (
+from nasbook.spaces.edges.cells import (
     CELLBENCH_OPERATIONS,
     EDGES,
     NASBENCH201_OPERATIONS,
@@ -16,7 +16,7 @@ from nasbook.spaces.edge_cells import (
     read_cell,
     write_cell,
 )
-from nasbook.spaces.edge_networks import EdgeNetwork, EdgeSupernet
+from nasbook.spaces.edges.networks import EdgeNetwork, EdgeSupernet
 
 SPACE = EdgeSpace()
 SOME = random.Random(0).sample(list(SPACE), 12)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import nasbook as nb
-from nasbook.benchmarks import cellbench
-from nasbook.benchmarks.rows import FILE, Key, Protocol, Trained, read_row, read_rows, write_row, write_rows
-from nasbook.benchmarks.table import Table
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import write_atomically
 from nasbook.book.cli import main
-from nasbook.errors import NasbookError
-from nasbook.files import write_atomically
-from nasbook.spaces.edge_cells import EdgeSpace, count
-from nasbook.spaces.isomorphism import canonical
+from nasbook.spaces.edges.cells import EdgeSpace, count
+from nasbook.spaces.edges.isomorphism import canonical
+from nasbook.trials.tables import cellbench
+from nasbook.trials.tables.rows import FILE, Key, Protocol, Trained, read_row, read_rows, write_row, write_rows
+from nasbook.trials.tables.table import Table
 
 COUNTS = (1, 4)
 SETTINGS = {"channels": 2, "cells": 1, "size": 8}

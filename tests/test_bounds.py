@@ -8,11 +8,11 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import bounds
 from nasbook.decisions.bandits import BernoulliBandit, play
 from nasbook.decisions.explorers import UCB1
 from nasbook.drawing.figures import regret
-from nasbook.errors import NasbookError
 
 NAMES = ("slow", "quick & dirty", "wide")
 TRUTH = np.array([0.2, 0.8, 0.5])

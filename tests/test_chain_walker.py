@@ -9,10 +9,10 @@ import ipywidgets
 import numpy as np
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import chain_walker
 from nasbook.decisions import MarkovChain
 from nasbook.drawing.figures.layouts import chance
-from nasbook.errors import NasbookError
 
 UNIFORMS = np.random.default_rng(0).random(60)
 TWO = np.array([[0.5, 0.5], [0.3, 0.7]])

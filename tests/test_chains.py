@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from printed import printed
 from scipy import stats
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import MarkovChain
 from nasbook.decisions.chains import StateClass, distributions, walk
-from nasbook.errors import NasbookError
 
 TWO = [[0.5, 0.5], [0.3, 0.7]]
 CYCLE = [[0, 1, 0], [0, 0, 1], [1, 0, 0]]

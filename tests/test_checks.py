@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasbook.base import checks
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 NAN, INF = float("nan"), float("inf")
 ROWS = ((0.5, 0.5), (0.3, 0.7))

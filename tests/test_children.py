@@ -8,10 +8,10 @@ from torch import nn
 import nasbook as nb
 from nasbook import trials
 from nasbook.datasets.splits import split
-from nasbook.evaluators import SharedWeights, Training
-from nasbook.ledger import Ledger
 from nasbook.spaces.tokens import Product
-from nasbook.training import children
+from nasbook.trials import children
+from nasbook.trials.evaluators import SharedWeights, Training
+from nasbook.trials.ledger import Ledger
 
 SPACE = Product((("4", "8", "0"), ("relu", "tanh")))
 QUICK = {"epochs": 2, "padding": 1, "threads": 1}

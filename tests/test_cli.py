@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.book import cli
 from nasbook.book.cli import main
 from nasbook.book.running import notebook_files
-from nasbook.errors import NasbookError
 
 
 def sentence(capsys, *argv):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures import comparison
 from nasbook.drawing.figures.comparison import seeds_picture
-from nasbook.errors import NasbookError
 
 
 def test_a_comparison_says_and_shows_every_seed():

@@ -8,12 +8,13 @@ from invented import by_name, invented, rows
 from tables import TinyTable
 
 import nasbook as nb
-from nasbook import contests, trials
-from nasbook.benchmarks.synthetic import synthetic_table
+from nasbook import trials
+from nasbook.arena import contests
+from nasbook.arena.contests import ENTRANTS, NOISES, RANDOM, Contest, Entrant, standings
 from nasbook.book.widgets import arena
-from nasbook.contests import ENTRANTS, NOISES, RANDOM, Contest, Entrant, standings
-from nasbook.evaluators import Lookup
-from nasbook.spaces.growing import GrowingCells, grown
+from nasbook.spaces.edges.growing import GrowingCells, grown
+from nasbook.trials.evaluators import Lookup
+from nasbook.trials.tables.synthetic import synthetic_table
 
 TWO = {RANDOM: Entrant("random_search"), "evolution": Entrant("evolution", {"population": 4, "sample": 2})}
 TRUTH = {"a": 0.5, "b": 0.7, "c": 0.9, "d": 0.9}

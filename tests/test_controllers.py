@@ -8,12 +8,12 @@ import torch
 from scipy import stats
 
 from nasbook import NasbookError
-from nasbook.controllers import Adam, Controller, ParameterServer
 from nasbook.decisions.gradients import reinforce
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
-from nasbook.spaces.nasnet_cells import NasnetCells
-from nasbook.spaces.recurrent_trees import RecurrentTrees
-from nasbook.spaces.skip_layers import SkipLayers
+from nasbook.searchers.controllers import Adam, Controller, ParameterServer
+from nasbook.spaces.blocks.nasnet_cells import NasnetCells
+from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EdgeSpace
+from nasbook.spaces.layers.skip_layers import SkipLayers
+from nasbook.spaces.recurrent.trees import RecurrentTrees
 from nasbook.spaces.tokens import Product, every
 
 TINY = SkipLayers(2, (1, 3), (3,), (4, 8))

@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 import nasbook as nb
-from nasbook import evaluators
-from nasbook.spaces.edge_networks import EdgeNetwork, EdgeSupernet
-from nasbook.spaces.macro_layers import OFFICIAL_MACRO_ARC
-from nasbook.spaces.macro_networks import MacroNetwork, MacroSupernet
-from nasbook.spaces.micro_cells import OFFICIAL_MICRO_CELLS
-from nasbook.spaces.micro_networks import MicroNetwork, MicroSupernet
+from nasbook.spaces.blocks.micro_cells import OFFICIAL_MICRO_CELLS
+from nasbook.spaces.blocks.micro_networks import MicroNetwork, MicroSupernet
+from nasbook.spaces.darts.networks import CellSupernet
+from nasbook.spaces.edges.networks import EdgeNetwork, EdgeSupernet
+from nasbook.spaces.layers.macro_layers import OFFICIAL_MACRO_ARC
+from nasbook.spaces.layers.macro_networks import MacroNetwork, MacroSupernet
+from nasbook.spaces.layers.skip_layers import Layer, SkipStack
+from nasbook.spaces.layers.skip_networks import SkipNetwork
 from nasbook.spaces.names import DARTS_OPERATIONS
-from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import OPERATIONS, FactorizedReduce, StridedPointwise, convolution, every
-from nasbook.spaces.skip_layers import Layer, SkipStack
-from nasbook.spaces.skip_networks import SkipNetwork
+from nasbook.trials import evaluators
 
 TESTS = Path(__file__).parent
 LEVELS = {"narrow": {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "own": {}}

@@ -8,7 +8,7 @@ from tiny import begin
 from torch.nn import functional as F
 
 import nasbook as nb
-from nasbook import relaxations
+from nasbook.relaxations import samplers as relaxations
 from nasbook.searchers import darts
 from nasbook.training.numerics import frozen_statistics, set_rate
 from nasbook.training.search import next_batch

@@ -12,10 +12,10 @@ from tiny import TINY
 from torch.nn import functional as F
 
 import nasbook as nb
-from nasbook import relaxations
 from nasbook.datasets.splits import split
+from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations.derivation import probable_code_rule
 from nasbook.searchers import data, gdas
-from nasbook.searchers.derivation import probable_code_rule
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
 from nasbook.training import search as loop
 from nasbook.training import state

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import nasbook as nb
-from nasbook.searchers.derivation import most_probable_code, probable_code_rule
+from nasbook.relaxations.derivation import most_probable_code, probable_code_rule
 from nasbook.spaces.names import DARTS_OPERATIONS
 
 HAND = np.array([0.5, 0.3, 0.2])

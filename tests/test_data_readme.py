@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import nasbook as nb
-from nasbook.benchmarks import cellbench
-from nasbook.benchmarks.rows import Protocol
+from nasbook.trials.tables import cellbench
+from nasbook.trials.tables.rows import Protocol
 
 README = (Path(__file__).parents[1] / "data" / "README.md").read_text(encoding="utf-8")
 TEXT = " ".join(README.split("## cellbench")[1].split("\n# ")[0].split())

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 import nasbook as nb
+from nasbook.base.errors import NasbookError
 from nasbook.datasets import catalogue, download, local
 from nasbook.datasets.arrays import constants, digest
 from nasbook.datasets.images import ImageData
-from nasbook.errors import NasbookError
 
 CLASSES = ("red", "green", "blue")
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import nasbook as nb
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import nasbook as nb
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 3, 8, 8), dtype=np.uint8)

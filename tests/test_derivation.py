@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nasbook as nb
-from nasbook.searchers.derivation import darts_rule
+from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
 
 OPS = ("none", "skip_connect", "sep_conv_3x3")

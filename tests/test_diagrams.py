@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from svg_texts import SVG, names, written
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import examples
 from nasbook.drawing.figures import diagrams
 from nasbook.drawing.figures.layouts import chance
 from nasbook.drawing.parts import render
-from nasbook.errors import NasbookError
 
 TWO = np.array([[0.5, 0.5], [0.3, 0.7]])
 SWAP = np.array([[0.1, 0.9], [0.9, 0.1]])

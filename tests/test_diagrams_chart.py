@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from svg_texts import SVG, names, written
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import examples
 from nasbook.drawing.figures import diagrams
-from nasbook.errors import NasbookError
 
 TWO = np.array([[0.5, 0.5], [0.3, 0.7]])
 

@@ -9,8 +9,8 @@ import pytest
 
 import nasbook as nb
 from nasbook.book.widgets import discretise
-from nasbook.searchers.derivation import darts_rule, every_edge_rule, probable_code_rule
-from nasbook.searchers.rules import RULES, THRESHOLD, Setting, discretisations
+from nasbook.relaxations.derivation import darts_rule, every_edge_rule, probable_code_rule
+from nasbook.relaxations.rules import RULES, THRESHOLD, Setting, discretisations
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
 
 OPS = ("none", "skip_connect", "sep_conv_3x3")

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nasbook import machine
+from nasbook.base import machine
+from nasbook.base.errors import NasbookError
 from nasbook.book import doctor
 from nasbook.book.cli import main
-from nasbook.errors import NasbookError
 
 
 def test_a_bare_machine_is_fine(monkeypatch, capsys):

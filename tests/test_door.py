@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 import nasbook
-from nasbook import chapters, notebook_files
+from nasbook import notebook_files
+from nasbook.book import chapters
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -148,7 +149,7 @@ def test_the_list_of_chapters_is_the_folder_of_notebooks():
 
 
 def test_the_readme_and_notebook_00_show_the_list_of_chapters():
-    again = "run `python -m nasbook.chapters`"
+    again = "run `python -m nasbook.book.chapters`"
     assert chapters.readme_table() + "\n\n" in (ROOT / "README.md").read_text(encoding="utf-8"), again
     assert chapters.map_table() + "\n\n" in prose(ROOT / "notebooks" / "00_start_here.ipynb"), again
 

@@ -15,9 +15,9 @@ from PIL import Image
 from torchvision import datasets
 
 import nasbook as nb
+from nasbook.base.errors import NasbookError
 from nasbook.datasets import catalogue, download
 from nasbook.datasets.arrays import Arrays, digest
-from nasbook.errors import NasbookError
 
 PER_BATCH = 20
 

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures import cells
 from nasbook.drawing.parts import describe, render, style
-from nasbook.errors import NasbookError
 from nasbook.spaces.genotypes import catalogue
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS
 

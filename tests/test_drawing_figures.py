@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures import gallery, traces
 from nasbook.drawing.parts import describe, picture, render
-from nasbook.errors import NasbookError
 from nasbook.spaces.genotypes import catalogue
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, state_name
 

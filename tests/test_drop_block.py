@@ -6,7 +6,7 @@ import torch
 from tiny import begin
 
 from nasbook.searchers import msg_das
-from nasbook.spaces.cells import SearchCell
+from nasbook.spaces.darts.cells import SearchCell
 from nasbook.spaces.operations import drop_block
 from nasbook.training import search as loop
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import nasbook as nb
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.splits import split
-from nasbook.errors import NasbookError
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas import PROFILES, Config, dropout

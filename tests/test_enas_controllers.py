@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from nasbook.controllers import CellController, LayerController
-from nasbook.controllers.enas import mean_of_chosen, skip_log_chances, skip_penalty, squash
+from nasbook.base.errors import NasbookError
 from nasbook.decisions.gradients import MovingAverage
 from nasbook.decisions.policies import every_list
-from nasbook.errors import NasbookError
+from nasbook.searchers.controllers import CellController, LayerController
+from nasbook.searchers.controllers.enas import mean_of_chosen, skip_log_chances, skip_penalty, squash
 from nasbook.searchers.enas import Config
-from nasbook.spaces.edge_cells import EdgeSpace
-from nasbook.spaces.macro_layers import MacroLayers
-from nasbook.spaces.micro_cells import micro_space
+from nasbook.spaces.blocks.micro_cells import micro_space
+from nasbook.spaces.edges.cells import EdgeSpace
+from nasbook.spaces.layers.macro_layers import MacroLayers
 
 WIDE = {"bound": 1.0, "units": 8}
 

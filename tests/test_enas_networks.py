@@ -4,12 +4,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
+from nasbook.spaces.blocks.micro_cells import (
+    MICRO_OPERATIONS,
+    OFFICIAL_MICRO_CELLS,
+    micro_space,
+    paper_count,
+    read_micro,
+)
+from nasbook.spaces.blocks.micro_networks import MicroNetwork, MicroSupernet, micro_sequence
 from nasbook.spaces.cost import count_parameters
-from nasbook.spaces.macro_layers import MACRO_OPERATIONS, OFFICIAL_MACRO_ARC, MacroArc, MacroLayers
-from nasbook.spaces.macro_networks import MacroNetwork, MacroSupernet, macro_pools, shared_branch
-from nasbook.spaces.micro_cells import MICRO_OPERATIONS, OFFICIAL_MICRO_CELLS, micro_space, paper_count, read_micro
-from nasbook.spaces.micro_networks import MicroNetwork, MicroSupernet, micro_sequence
+from nasbook.spaces.layers.macro_layers import MACRO_OPERATIONS, OFFICIAL_MACRO_ARC, MacroArc, MacroLayers
+from nasbook.spaces.layers.macro_networks import MacroNetwork, MacroSupernet, macro_pools, shared_branch
 from nasbook.spaces.tokens import size
 
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))

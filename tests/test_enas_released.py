@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from nasbook.searchers.enas import PROFILES, Config, controller_of, space_of
-from nasbook.spaces.macro_layers import MacroArc
-from nasbook.spaces.macro_networks import MacroNetwork, MacroSupernet
-from nasbook.spaces.micro_cells import OFFICIAL_MICRO_CELLS
-from nasbook.spaces.micro_networks import MicroNetwork, MicroSupernet, second_classifier
+from nasbook.spaces.blocks.micro_cells import OFFICIAL_MICRO_CELLS
+from nasbook.spaces.blocks.micro_networks import MicroNetwork, MicroSupernet, second_classifier
+from nasbook.spaces.darts.stacks import AuxiliaryHead
+from nasbook.spaces.layers.macro_layers import MacroArc
+from nasbook.spaces.layers.macro_networks import MacroNetwork, MacroSupernet
 from nasbook.spaces.operations import FactorizedReduce
-from nasbook.spaces.stacks import AuxiliaryHead
 
 NETWORKS = {
     "macro shared": lambda: MacroSupernet(4, 3),

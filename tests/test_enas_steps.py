@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import nasbook as nb
-from nasbook.controllers import CellController, LayerController
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
+from nasbook.searchers.controllers import CellController, LayerController
 from nasbook.searchers.enas import PROFILES, Config
 from nasbook.searchers.enas import loop as sharing
 

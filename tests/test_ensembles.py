@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from nasbook import relaxations
+from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import ensembles
 from nasbook.book.widgets.ensembles import MOST_DRAWS, PROBABILITIES, SHOWN, prepare, render, unions
-from nasbook.errors import NasbookError
+from nasbook.relaxations import samplers as relaxations
 
 SETTINGS = list(product(PROBABILITIES, (1, 2, 4, MOST_DRAWS), (0.05, 1.0, 10.0)))
 

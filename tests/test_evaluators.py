@@ -7,8 +7,8 @@ from scipy import stats
 from tables import TinyTable
 
 import nasbook as nb
-from nasbook import evaluators
-from nasbook.evaluators import Function, Lookup
+from nasbook.trials import evaluators
+from nasbook.trials.evaluators import Function, Lookup
 
 
 def length(architecture):

@@ -9,11 +9,11 @@ from tables import TinyTable
 
 import nasbook as nb
 from nasbook import trials
-from nasbook.evaluators import Function, Lookup
 from nasbook.searchers import evolution, random_search
 from nasbook.searchers.evolution import Individual, best_of_sample, child_of, remove
 from nasbook.spaces import tokens
 from nasbook.spaces.tokens import Genotypes, Product
+from nasbook.trials.evaluators import Function, Lookup
 
 SPACE = Product((("a", "b", "c", "d"),) * 6)
 
@@ -214,7 +214,7 @@ def test_batches_change_nothing_of_what_is_drawn():
 
 
 def test_random_search_finds_on_average_what_the_law_says():
-    from nasbook.measures import expected_best
+    from nasbook.analysis.measures import expected_best
 
     table = TinyTable()
     values = table.scores("valid")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nasbook import decisions
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import examples
-from nasbook.errors import NasbookError
 
 STAY_OR_GO = [[0.5, 0.5], [0.3, 0.7]]
 SWAP = [[0.1, 0.9], [0.9, 0.1]]

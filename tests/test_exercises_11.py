@@ -5,7 +5,7 @@ import pytest
 
 from nasbook.book import exercises
 from nasbook.book.exercises import chapter_11
-from nasbook.searchers.derivation import darts_rule
+from nasbook.relaxations.derivation import darts_rule
 
 
 def half_as_wide(slope, w, v, radius):

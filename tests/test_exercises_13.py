@@ -7,7 +7,7 @@ import pytest
 from wrong_answers.chapter_13 import order, soft
 
 from nasbook.book import exercises
-from nasbook.relaxations import plackett_luce
+from nasbook.relaxations.samplers import plackett_luce
 
 
 def one_hot_rows(alpha, u):

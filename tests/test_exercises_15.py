@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nasbook.book.exercises import chapter_15, diagnosis
-from nasbook.relaxations import code_probabilities
+from nasbook.relaxations.samplers import code_probabilities
 
 
 def sets(p, draws):

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import bandits, explorers
-from nasbook.errors import NasbookError
 
 SETTINGS = settings(derandomize=True, deadline=None, max_examples=30)
 

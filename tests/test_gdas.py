@@ -179,7 +179,7 @@ class Scale(nn.Module):
 
 def scaled_cell():
     """A one-node cell with operations x -> 2x, -x, 5x on both edges."""
-    from nasbook.spaces.cells import SearchCell
+    from nasbook.spaces.darts.cells import SearchCell
 
     cell = SearchCell(2, 1, ("skip_connect", "sep_conv_3x3", "dil_conv_3x3"), nodes=1).double()
     for edge in cell.edges:
@@ -216,7 +216,7 @@ def test_the_gradient_of_the_weights_is_clipped_to_the_configs_norm(digits):
 @pytest.mark.parametrize("tau", [0.3, 1.0, 10.0])
 def test_alpha_gradients_are_those_of_the_formula(tau):
     """dL/da_j = c_k h_k (delta_kj - h_j)/tau through the executed k; summed over k for full straight-through."""
-    from nasbook import relaxations
+    from nasbook.relaxations import samplers as relaxations
 
     cell = scaled_cell()
     far, near = torch.randn(2, 3, 2, 4, 4, dtype=torch.float64, generator=stream(0, "x"))

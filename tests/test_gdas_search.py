@@ -11,8 +11,8 @@ from tiny import TINY
 import nasbook as nb
 from nasbook.datasets.splits import split
 from nasbook.searchers import gdas
+from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.names import CELL_OPERATIONS
-from nasbook.spaces.networks import CellSupernet
 from nasbook.training import search as loop
 from nasbook.training import state
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from two_steps import BEST, GRADIENT, REWARDS, J, ascent, random_policy, slope, two_steps
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import gradients, policies
 from nasbook.decisions.gradients import MovingAverage, leave_one_out
 from nasbook.decisions.policies import TabularPolicy
-from nasbook.errors import NasbookError
 
 
 def fresh(**settings):

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from nasbook.spaces import grouped as quick
 from nasbook.spaces.cost import cost
-from nasbook.spaces.grouped import GroupedCell
+from nasbook.spaces.darts import grouped as quick
+from nasbook.spaces.darts.grouped import GroupedCell
+from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS
-from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import FactorizedReduce
 from nasbook.training.numerics import batch_norms, frozen_statistics
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from nasbook import relaxations
+from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import gumbel_knob
 from nasbook.book.widgets.gumbel_knob import ESTIMATORS, OUTPUTS, gradients, measure, prepare, render, softmax
 from nasbook.drawing.figures import simplex
 from nasbook.drawing.figures.estimators import estimators_picture
-from nasbook.errors import NasbookError
+from nasbook.relaxations import samplers as relaxations
 
 LOGITS = np.array([0.9, 0.4, 0.0])
 SETTINGS = [

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from printed import printed
 from scipy import stats
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import HMM
-from nasbook.errors import NasbookError
 
 TWO = [[0.5, 0.5], [0.3, 0.7]]
 HEARD = [[0.75, 0.25], [0.25, 0.75]]

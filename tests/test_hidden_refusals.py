@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import HMM
-from nasbook.errors import NasbookError
 
 TWO = [[0.5, 0.5], [0.3, 0.7]]
 HEARD = [[0.75, 0.25], [0.25, 0.75]]

@@ -12,19 +12,18 @@ import nasbook
 ROOT = Path(nasbook.__file__).parent
 
 FLOORS = [
-    {"base": "base errors config files progress machine"},
+    {"base": "base"},
     {"spaces": "spaces", "decisions": "decisions", "datasets": "datasets"},
-    {"relaxations": "relaxations searchers.derivation searchers.rules",
-     "analysis": "measures statistics landscapes search_costs"},
+    {"relaxations": "relaxations", "analysis": "analysis"},
     {"drawing": "drawing"},
     {"runs": "runs"},
     {"training": "training"},
-    {"trials": "trials evaluators ledger training.children benchmarks"},
-    {"searchers": "searchers controllers predictors"},
-    {"arena": "contests"},
-    {"book": "exercises drawing.arena drawing.unroll runner execution notebook_files kernel watch cli doctor __main__"},
-]  # fmt: skip
-"""From the ground up: the folders of each floor, and what belongs to them wherever it lies today."""
+    {"trials": "trials"},
+    {"searchers": "searchers"},
+    {"arena": "arena"},
+    {"book": "book __main__"},
+]
+"""From the ground up: the folders of each floor, and the modules of each."""
 
 PLACES = {place: (floor, folder) for floor, folders in enumerate(FLOORS)
           for folder, places in folders.items() for place in places.split()}  # fmt: skip

@@ -6,9 +6,9 @@ import pytest
 from judges import Noisy, length
 
 import nasbook as nb
-from nasbook.evaluators import ChildFailed, Function
-from nasbook.ledger import Ledger
 from nasbook.runs.journal import Journal, read
+from nasbook.trials.evaluators import ChildFailed, Function
+from nasbook.trials.ledger import Ledger
 
 
 def filled(path, architectures, **options):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import nasbook as nb
-from nasbook.landscapes import autocorrelation, climb, local_optima
+from nasbook.analysis.landscapes import autocorrelation, climb, local_optima
 
 TABLES = arrays(
     np.float64, array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4), elements=st.integers(0, 5).map(float)

@@ -9,10 +9,10 @@ import pytest
 from judges import Noisy, length
 
 import nasbook as nb
-from nasbook import ledger
-from nasbook.evaluators import Function
-from nasbook.ledger import BudgetSpent, Ledger
 from nasbook.runs.journal import Evaluation, Journal, read
+from nasbook.trials import ledger
+from nasbook.trials.evaluators import Function
+from nasbook.trials.ledger import BudgetSpent, Ledger
 
 
 def test_scores_come_in_order_and_every_evaluation_is_written_down():
@@ -137,7 +137,7 @@ def test_an_outcome_that_is_no_pair_of_numbers_is_one_sentence(given):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: Ledger(length), "evaluator is a function; it must be one of nasbook.evaluators"),
+        (lambda: Ledger(length), "evaluator is a function; it must be one of nb.evaluators"),
         (lambda: Ledger(Noisy(), evaluations=0), "evaluations is 0"),
         (lambda: Ledger(Noisy(), seconds=-1), "seconds is -1"),
         (lambda: Ledger(Noisy(), seed=-1), "seed is -1"),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import logged
-from nasbook.errors import NasbookError
 
 SETTINGS = settings(derandomize=True, deadline=None, max_examples=25)
 MU, PI = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.2, 0.6])

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import torch
 
-from nasbook import machine
+from nasbook.base import machine
 
 
 def test_provenance_names_the_day_the_commit_the_versions_and_the_device():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import nasbook as nb
-from nasbook import measures
-from nasbook.measures import bootstrap, expected_best, holm, kendall, paired, spearman
+from nasbook.analysis import measures
+from nasbook.analysis.measures import bootstrap, expected_best, holm, kendall, paired, spearman
 
 FEW = st.lists(st.integers(0, 4).map(float), min_size=1, max_size=12)
 

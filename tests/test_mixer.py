@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from nasbook import relaxations
+from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import mixer
 from nasbook.book.widgets.mixer import mix, prepare, render
-from nasbook.errors import NasbookError
-from nasbook.searchers.derivation import darts_rule
+from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.names import DARTS_OPERATIONS
 
 RNG = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import torch
 from tiny import TINY, begin
 
 import nasbook as nb
-from nasbook import relaxations
+from nasbook.relaxations import samplers as relaxations
 from nasbook.searchers import gdas, msg_das
 from nasbook.training import search as loop
 from nasbook.training.memory import SavedBytes

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rl import TABLE, played, value
 
-from nasbook.controllers import Controller
 from nasbook.decisions.gradients import MovingAverage, reinforce
 from nasbook.searchers import nas_rl
+from nasbook.searchers.controllers import Controller
 from nasbook.trials.interface import Evaluator, Outcome
 
 

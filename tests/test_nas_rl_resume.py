@@ -11,15 +11,15 @@ import pytest
 from tables import TinyTable
 
 from nasbook import trials
-from nasbook.evaluators import Lookup
 from nasbook.runs.run import Run
+from nasbook.trials.evaluators import Lookup
 
 SCRIPT = """
 import sys, time
 import numpy as np
 import nasbook as nb
 from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
-from nasbook.spaces.skip_layers import SkipLayers
+from nasbook.spaces.layers.skip_layers import SkipLayers
 
 class Slow(Evaluator):
     "A noisy score; every seventh child fails; each says how long it took."

@@ -7,12 +7,12 @@ from rl import TABLE, played, value
 from torch.nn import functional as F
 
 from nasbook import NasbookError, trials
-from nasbook.controllers import Controller
-from nasbook.evaluators import ChildFailed, Function, Lookup
 from nasbook.searchers import nas_rl
-from nasbook.spaces.skip_layers import SkipLayers
-from nasbook.spaces.skip_networks import build
+from nasbook.searchers.controllers import Controller
+from nasbook.spaces.layers.skip_layers import SkipLayers
+from nasbook.spaces.layers.skip_networks import build
 from nasbook.spaces.tokens import Product
+from nasbook.trials.evaluators import ChildFailed, Function, Lookup
 
 
 def test_a_failed_child_earns_nothing_and_the_search_goes_on():

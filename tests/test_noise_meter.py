@@ -7,10 +7,10 @@ from statistics import median
 import numpy as np
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import noise_meter
 from nasbook.book.widgets.noise_meter import BATCHES, NOISE, RATES, estimate, prepare, render
 from nasbook.decisions import TabularPolicy, exact_gradient
-from nasbook.errors import NasbookError
 
 REWARDS = np.array([1.0, 0.8, 0.5])
 SETTINGS = [(batch, on, rate) for batch in BATCHES for on in (False, True) for rate in RATES]

@@ -7,12 +7,12 @@ from tiny import TINY, begin
 from torch.nn import functional as F
 
 import nasbook as nb
-from nasbook import relaxations
+from nasbook.relaxations import samplers as relaxations
 from nasbook.searchers import darts, pc_darts
-from nasbook.spaces.grouped import GroupedCell
+from nasbook.spaces.darts.grouped import GroupedCell
+from nasbook.spaces.darts.networks import CellSupernet
+from nasbook.spaces.darts.partial import shuffle
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS, cell_edges
-from nasbook.spaces.networks import CellSupernet
-from nasbook.spaces.partial import shuffle
 from nasbook.training import search as loop
 
 LAYOUTS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}

@@ -9,14 +9,14 @@ from tables import TinyTable
 
 import nasbook as nb
 from nasbook import trials
-from nasbook.evaluators import Function, Lookup, Training
-from nasbook.measures import spearman
+from nasbook.analysis.measures import spearman
 from nasbook.searchers import pnas
-from nasbook.spaces import pnas_cells
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
-from nasbook.spaces.growing import GrowingCells, grown
-from nasbook.spaces.isomorphism import canonical
-from nasbook.spaces.pnas_cells import PnasCells
+from nasbook.spaces.blocks import pnas_cells
+from nasbook.spaces.blocks.pnas_cells import PnasCells
+from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EdgeSpace
+from nasbook.spaces.edges.growing import GrowingCells, grown
+from nasbook.spaces.edges.isomorphism import canonical
+from nasbook.trials.evaluators import Function, Lookup, Training
 
 SPACE = PnasCells(2, ("sep_conv_3x3", "max_pool_3x3", "skip_connect"))
 CELLS = GrowingCells(EdgeSpace(CELLBENCH_OPERATIONS))

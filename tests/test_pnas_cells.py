@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nasbook as nb
-from nasbook.search_costs import PUBLISHED, SearchCost, models_trained
-from nasbook.spaces import growing, pnas_cells, tokens
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell
-from nasbook.spaces.growing import GrowingCells, grown
-from nasbook.spaces.isomorphism import canonical, classes
-from nasbook.spaces.pnas_cells import PnasCell, PnasCells
+from nasbook.analysis.search_costs import PUBLISHED, SearchCost, models_trained
+from nasbook.spaces import tokens
+from nasbook.spaces.blocks import pnas_cells
+from nasbook.spaces.blocks.pnas_cells import PnasCell, PnasCells
+from nasbook.spaces.edges import growing
+from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell
+from nasbook.spaces.edges.growing import GrowingCells, grown
+from nasbook.spaces.edges.isomorphism import canonical, classes
 
 CELLS = GrowingCells(EdgeSpace(CELLBENCH_OPERATIONS))
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from two_steps import GRADIENT, REWARDS, ascent, random_policy, slope, two_steps
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import gradients, policies
 from nasbook.decisions.policies import TabularPolicy
-from nasbook.errors import NasbookError
 
 
 @settings(derandomize=True, deadline=None, max_examples=15)

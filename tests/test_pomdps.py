@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import random_pomdp
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import alpha_vectors, examples
 from nasbook.decisions.pomdps import POMDP
-from nasbook.errors import NasbookError
 
 HALF = (0.5, 0.5)
 LINE = np.linspace(0, 1, 101)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from random_models import random_pomdp
 
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import alpha_vectors, envelopes, examples
 from nasbook.decisions.pomdps import POMDP
-from nasbook.errors import NasbookError
 
 HALF = (0.5, 0.5)
 

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 import nasbook as nb
-from nasbook.measures import spearman
-from nasbook.predictors import FIRST_GUESS, PREDICTORS, Ensemble
-from nasbook.spaces.growing import grown
-from nasbook.spaces.pnas_cells import PnasCell, PnasCells
+from nasbook.analysis.measures import spearman
+from nasbook.searchers.predictors import FIRST_GUESS, PREDICTORS, Ensemble
+from nasbook.spaces.blocks.pnas_cells import PnasCell, PnasCells
+from nasbook.spaces.edges.growing import grown
 
 SPACE = PnasCells(3, ("sep_conv_3x3", "max_pool_3x3", "skip_connect"))
 FIRST = SPACE.first()

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from nasbook import NasbookError
-from nasbook.spaces.nasnet_cells import Block, NasnetCell, NasnetCells
-from nasbook.spaces.recurrent_cells import TreeCell
-from nasbook.spaces.recurrent_trees import Node, RecurrentTree, RecurrentTrees, perplexity_reward
+from nasbook.spaces.blocks.nasnet_cells import Block, NasnetCell, NasnetCells
+from nasbook.spaces.recurrent.cells import TreeCell
+from nasbook.spaces.recurrent.trees import Node, RecurrentTree, RecurrentTrees, perplexity_reward
 from nasbook.spaces.tokens import every, random_tokens, size
 
 WORKED = RecurrentTree(

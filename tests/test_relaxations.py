@@ -8,7 +8,7 @@ import torch
 from scipy import integrate, stats
 
 import nasbook as nb
-from nasbook import relaxations
+from nasbook.relaxations import samplers as relaxations
 
 
 def generator(seed=0):

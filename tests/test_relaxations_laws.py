@@ -9,8 +9,8 @@ import torch
 from scipy import stats
 
 import nasbook as nb
-from nasbook import relaxations
-from nasbook.relaxations import code_probabilities, code_probability, plackett_luce, rank_probabilities
+from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations.samplers import code_probabilities, code_probability, plackett_luce, rank_probabilities
 
 N = 60_000
 LAW = (0.5, 0.3, 0.2)

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from tiny import begin
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 from nasbook.searchers import rsws
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges

@@ -101,7 +101,7 @@ def test_the_device_is_the_one_that_the_search_noted_in_this_run(notebook, tmp_p
 
 
 def test_what_failed_before_its_first_checkpoint_may_be_corrected(notebook, tmp_path, capsys):
-    path = notebook("from nasbook.errors import NasbookError\nif SEED == 7:\n    raise NasbookError('seed is 7')")
+    path = notebook("from nasbook.base.errors import NasbookError\nif SEED == 7:\n    raise NasbookError('seed is 7')")
     out = tmp_path / "out"
     assert run(path, "-p", "SEED=7", out=out) == 2
     assert capsys.readouterr().err == "nasbook: seed is 7\n"
@@ -176,7 +176,7 @@ def test_cell_errors_fail_and_leave_the_executed_part(notebook, tmp_path, capsys
 
 
 def test_a_nasbook_error_in_a_cell_is_its_sentence(notebook, tmp_path, capsys):
-    path = notebook("from nasbook.errors import NasbookError\nraise NasbookError('channels is 7')")
+    path = notebook("from nasbook.base.errors import NasbookError\nraise NasbookError('channels is 7')")
     assert run(path, out=tmp_path / "out") == 2
     assert capsys.readouterr().err == "nasbook: channels is 7\n"
 

@@ -6,8 +6,8 @@ import pytest
 import small_notebooks
 from small_notebooks import PARAMETERS, refused
 
+from nasbook.base.errors import NasbookError
 from nasbook.book.running import runner
-from nasbook.errors import NasbookError
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 import small_notebooks
 from small_notebooks import record
 
+from nasbook.base.errors import NasbookError
 from nasbook.book.running import execution
-from nasbook.errors import NasbookError
 
 
 @pytest.fixture

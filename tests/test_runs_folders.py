@@ -41,7 +41,7 @@ def test_a_checkpoint_is_due_when_it_costs_less_than_two_percent(tmp_path, monke
 def test_two_processes_never_write_one_folder(tmp_path):
     with RunWriter(tmp_path, {"a": 1}):
         code = (
-            "import sys\nfrom nasbook.runs.writer import RunWriter\nfrom nasbook.errors import NasbookError\n"
+            "import sys\nfrom nasbook.runs.writer import RunWriter\nfrom nasbook.base.errors import NasbookError\n"
             "try:\n    RunWriter(sys.argv[1], {'a': 1}).__enter__()\nexcept NasbookError as e:\n    print(e)"
         )
         said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)

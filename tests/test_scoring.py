@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
-from nasbook.evaluators import SharedWeights
 from nasbook.searchers.enas import PROFILES, Config
-from nasbook.spaces import cells
+from nasbook.spaces.darts import cells
 from nasbook.training import search as loop
 from nasbook.training import sharing
 from nasbook.training.scoring import score, taken
+from nasbook.trials.evaluators import SharedWeights
 
 
 class Net(nn.Module):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from stories import EDGE, KINDS, OPERATIONS, PAGES, STORIES, SVG, codes, words
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.scrubber import frames as scrubber
 from nasbook.drawing.scrubber.story import label, prepare, sentence, when
-from nasbook.errors import NasbookError
-from nasbook.searchers.derivation import darts_rule
+from nasbook.relaxations.derivation import darts_rule
 
 
 @pytest.fixture

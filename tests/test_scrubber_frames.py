@@ -16,9 +16,9 @@ from stories import EDGE, PAGES, STORIES, SVG, frames, states, words
 from tiny import TINY
 
 import nasbook as nb
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.scrubber import frames as scrubber
 from nasbook.drawing.scrubber.story import label, sentence, when
-from nasbook.errors import NasbookError
 
 
 @cache

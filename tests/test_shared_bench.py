@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.book.widgets.shared_bench import BOTH, A, B, Bench, explore, render
 from nasbook.drawing.figures.sharing import ranking_picture, sharing_picture
-from nasbook.errors import NasbookError
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
+from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EdgeSpace
 
 CONV, SKIP, NONE = "nor_conv_3x3", "skip_connect", "none"
 CELLS = (

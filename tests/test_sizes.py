@@ -6,18 +6,18 @@ import psutil
 import pytest
 
 import nasbook as nb
-from nasbook.controllers.enas import CellController
-from nasbook.controllers.lstm import Controller
+from nasbook.searchers.controllers.enas import CellController
+from nasbook.searchers.controllers.lstm import Controller
 from nasbook.searchers.enas import Config
-from nasbook.spaces.edge_networks import EdgeNetwork, EdgeSupernet
-from nasbook.spaces.macro_layers import MacroLayers
-from nasbook.spaces.macro_networks import MacroNetwork, MacroSupernet
-from nasbook.spaces.micro_cells import micro_space
-from nasbook.spaces.micro_networks import MicroNetwork, MicroSupernet
-from nasbook.spaces.networks import CellSupernet
-from nasbook.spaces.skip_layers import SkipStack
-from nasbook.spaces.skip_networks import SkipNetwork
-from nasbook.spaces.stacks import COPIES, check_training_memory
+from nasbook.spaces.blocks.micro_cells import micro_space
+from nasbook.spaces.blocks.micro_networks import MicroNetwork, MicroSupernet
+from nasbook.spaces.darts.networks import CellSupernet
+from nasbook.spaces.darts.stacks import COPIES, check_training_memory
+from nasbook.spaces.edges.networks import EdgeNetwork, EdgeSupernet
+from nasbook.spaces.layers.macro_layers import MacroLayers
+from nasbook.spaces.layers.macro_networks import MacroNetwork, MacroSupernet
+from nasbook.spaces.layers.skip_layers import SkipStack
+from nasbook.spaces.layers.skip_networks import SkipNetwork
 
 MUCH = 10**9
 DARTS = nb.genotypes["DARTS_V2"]
@@ -86,7 +86,7 @@ def test_the_published_sizes_fit_a_laptop(monkeypatch):
 
 def test_the_prediction_is_within_a_factor_of_two_of_the_weights(monkeypatch):
     said = []
-    monkeypatch.setattr("nasbook.spaces.stacks.check_training_memory", lambda weights, *_: said.append(weights))
+    monkeypatch.setattr("nasbook.spaces.darts.stacks.check_training_memory", lambda weights, *_: said.append(weights))
     for build in (lambda: DARTS.network(36, 20, 10), lambda: CellSupernet(16, 8, 10), lambda: CellSupernet(24, 5, 10)):
         weights = sum(parameter.numel() for parameter in build().parameters())
         assert weights / 2 < said[-1] < 2 * weights

@@ -7,9 +7,9 @@ from torch.nn import functional as F
 
 from nasbook import NasbookError
 from nasbook.spaces.cost import cost
+from nasbook.spaces.layers.skip_layers import Layer, SkipLayers, SkipStack
+from nasbook.spaces.layers.skip_networks import SkipNetwork, build, side_by_side
 from nasbook.spaces.sentences import Step, steps_of
-from nasbook.spaces.skip_layers import Layer, SkipLayers, SkipStack
-from nasbook.spaces.skip_networks import SkipNetwork, build, side_by_side
 from nasbook.spaces.tokens import Product, every, mutate, random_tokens, size
 
 TINY = SkipLayers(2, (1, 3), (3,), (4, 8))

@@ -7,7 +7,7 @@ import torch
 from tiny import begin
 
 import nasbook as nb
-from nasbook import relaxations
+from nasbook.relaxations import samplers as relaxations
 from nasbook.searchers import snas
 from nasbook.spaces.cost import operation_costs
 from nasbook.spaces.genotypes import Genotype

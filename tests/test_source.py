@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import describe, picture
 from nasbook.drawing.parts.source import source
-from nasbook.errors import NasbookError
 
 
 def test_source_shows_code_headed_by_name_and_length():

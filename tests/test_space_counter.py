@@ -13,8 +13,8 @@ from scipy import stats
 import nasbook as nb
 from nasbook.book.widgets import space_counter
 from nasbook.spaces.counting import LANDMARKS, CellFamily
-from nasbook.spaces.edge_cells import EDGES, EdgeSpace, write_cell
-from nasbook.spaces.isomorphism import canonical
+from nasbook.spaces.edges.cells import EDGES, EdgeSpace, write_cell
+from nasbook.spaces.edges.isomorphism import canonical
 
 SMALL = CellFamily(4, ("skip_connect", "nor_conv_3x3"), 2)
 

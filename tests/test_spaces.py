@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import nasbook as nb
-from nasbook.spaces.cells import FixedReductionCell, SearchCell
+from nasbook.spaces.darts.cells import FixedReductionCell, SearchCell
+from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.names import cell_edges
-from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import OPERATIONS
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_counts.json").read_text())

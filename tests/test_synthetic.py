@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nasbook.benchmarks.synthetic import formula, synthetic_table
-from nasbook.spaces.isomorphism import canonical
+from nasbook.spaces.edges.isomorphism import canonical
+from nasbook.trials.tables.synthetic import formula, synthetic_table
 
 CONV, SKIP, NONE = "nor_conv_3x3", "skip_connect", "none"
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 import nasbook as nb
 from nasbook.spaces import tokens
-from nasbook.spaces.edge_cells import EdgeSpace
+from nasbook.spaces.edges.cells import EdgeSpace
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.tokens import Genotypes, Product
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 import nasbook as nb
+from nasbook.analysis.intervals import summarize
 from nasbook.datasets.augment import normalize
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.sampling import random_genotype
-from nasbook.statistics import summarize
 from nasbook.training import standalone
 from nasbook.training.numerics import (
     autocast,

@@ -10,10 +10,10 @@ from tables import TinyTable
 
 import nasbook as nb
 from nasbook import trials
-from nasbook.evaluators import Function, Lookup
 from nasbook.runs.folder import update_manifest
 from nasbook.runs.run import Run
 from nasbook.spaces.tokens import Product
+from nasbook.trials.evaluators import Function, Lookup
 
 SPACE = Product((("a", "b", "c", "d"),) * 5)
 

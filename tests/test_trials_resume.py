@@ -11,16 +11,16 @@ import pytest
 from tables import TinyTable
 
 from nasbook import trials
-from nasbook.evaluators import Function, Lookup
 from nasbook.runs.run import Run
 from nasbook.spaces.tokens import Product
+from nasbook.trials.evaluators import Function, Lookup
 
 SCRIPT = """
 import sys, time
 import numpy as np
 import nasbook as nb
 from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
-from nasbook.spaces.pnas_cells import PnasCells
+from nasbook.spaces.blocks.pnas_cells import PnasCells
 from nasbook.spaces.tokens import Product
 
 class Slow(Evaluator):

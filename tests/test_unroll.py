@@ -8,9 +8,9 @@ import pytest
 
 from nasbook import NasbookError
 from nasbook.book.widgets import unroll
-from nasbook.controllers import Controller
-from nasbook.controllers.unrolling import tell
-from nasbook.spaces.skip_layers import SkipLayers
+from nasbook.searchers.controllers import Controller
+from nasbook.searchers.controllers.unrolling import tell
+from nasbook.spaces.layers.skip_layers import SkipLayers
 
 SPACE = SkipLayers(3, (1, 3, 5), (1, 3), (8, 16))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 from nasbook.spaces import CellSupernet
 from nasbook.training import architecture_gradient
 from nasbook.training.numerics import batch_norms, frozen_statistics

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import valley
 from nasbook.book.widgets.valley import (
     BENDS,
@@ -24,7 +25,6 @@ from nasbook.book.widgets.valley import (
     slopes,
     walk,
 )
-from nasbook.errors import NasbookError
 from nasbook.training import architecture_gradient
 
 POINTS = [(2.0, -2.0), (-1.5, 0.5), (0.3, 1.9)]

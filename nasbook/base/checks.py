@@ -10,7 +10,7 @@ from numbers import Real
 
 import numpy as np
 
-from nasbook.errors import NasbookError, one_of
+from nasbook.base.errors import NasbookError, one_of
 
 TOLERANCE = 1e-8
 """How far from 1 a row of probabilities may sum: rounding of typed decimals, not a forgotten entry."""

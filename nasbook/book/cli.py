@@ -15,7 +15,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from nasbook.errors import NasbookError, exit_with, one_of
+from nasbook.base.errors import NasbookError, exit_with, one_of
 
 
 class _Parser(argparse.ArgumentParser):
@@ -159,8 +159,8 @@ def shown(path: Path) -> str:
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from nasbook.benchmarks import catalogue as tables
     from nasbook.datasets import catalogue as sets
+    from nasbook.trials.tables import catalogue as tables
 
     if arguments.action == "list":
         for row in sets.listing() + tables.listing():
@@ -174,7 +174,7 @@ def _data(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from nasbook.benchmarks.build import build
+    from nasbook.trials.tables.build import build
 
     print(build(arguments.out, seeds=arguments.seeds, workers=arguments.workers, limit=arguments.limit))
     return 0

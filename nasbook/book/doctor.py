@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 _PYTHON = (3, 11)
 _TORCH = (2, 11)
@@ -63,7 +63,7 @@ def device() -> str:
 
     Raises NasbookError if $NASBOOK_DEVICE names none of this machine, Fault if torch does not load.
     """
-    from nasbook import machine
+    from nasbook.base import machine
 
     try:
         chosen = machine.device()
@@ -80,7 +80,7 @@ def processor() -> str:
     """
     import torch
 
-    from nasbook import machine
+    from nasbook.base import machine
     from nasbook.spaces.operations import convolution
 
     net = convolution(4, 4, (1, 1), (2, 2))

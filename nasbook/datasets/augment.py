@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.arrays import whole
-from nasbook.errors import NasbookError
 
 
 def random_crop(images: torch.Tensor, padding: int, generator: torch.Generator) -> torch.Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.arrays import whole
-from nasbook.errors import NasbookError
 
 
 class Sampler:

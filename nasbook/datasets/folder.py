@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from nasbook import machine
-from nasbook.config import checked_seed
+from nasbook.base import machine
+from nasbook.base.config import checked_seed
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import folder_path
 from nasbook.datasets.arrays import whole
 from nasbook.datasets.images import SMALLEST, ImageData, from_arrays
 from nasbook.datasets.local import stratified
-from nasbook.errors import NasbookError
-from nasbook.files import folder_path
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PARTS = ("train", "test")

@@ -7,8 +7,8 @@ import os
 import numpy as np
 import torch
 
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.arrays import whole
-from nasbook.errors import NasbookError
 
 
 def check_name(name: object) -> None:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from nasbook.base.errors import NasbookError
 from nasbook.datasets import catalogue, given
 from nasbook.datasets.arrays import constants, whole
-from nasbook.errors import NasbookError
 
 SMALLEST = 8
 Triple = tuple[float, float, float]

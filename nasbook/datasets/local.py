@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import read_json, repository
 from nasbook.datasets.arrays import Arrays, digest
-from nasbook.errors import NasbookError
-from nasbook.files import read_json, repository
 
 DIGITS_TEST_SHARE = 0.2
 DIGITS_SEED = 0

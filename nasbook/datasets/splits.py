@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.arrays import whole
-from nasbook.errors import NasbookError
 
 PARTS = ("weights", "alphas", "selection")
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from nasbook.progress import reporter
+from nasbook.base.progress import reporter
 
 UNIT = 16 * 2**20
 SILENCE = 10.0

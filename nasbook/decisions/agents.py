@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import updates
 from nasbook.decisions.mdps import MDP, best_actions
 from nasbook.decisions.walks import Step, Walk, real, small_enough
-from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
     import gymnasium

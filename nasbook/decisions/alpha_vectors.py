@@ -14,8 +14,8 @@ from math import ceil, comb, log
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.decisions import envelopes
-from nasbook.errors import NasbookError
 
 NEW = 1e-6
 """A belief nearer than this to a set of beliefs adds nothing to it."""

@@ -17,9 +17,9 @@ import numpy as np
 from gymnasium import spaces
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.decisions.mdps import MDP
 from nasbook.decisions.policies import every_list, sizes_of
-from nasbook.errors import NasbookError
 
 STATES = 1_000
 """How many states ``to_mdp`` writes down at most: its arrays are dense."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbook.base import checks
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 
 class BernoulliBandit:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.base.shown import Picture, Shown
-from nasbook.errors import NasbookError
 
 Start = int | str | Sequence[float]
 """Where a chain begins: a state's index or name, or a distribution (S,)."""

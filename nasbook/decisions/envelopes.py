@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 SLACK = 1e-14
 """Heights that differ by less than this share of the largest number count as equal: rounding, no more."""

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from nasbook.base import checks
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 
 class MDPEnv(gymnasium.Env):

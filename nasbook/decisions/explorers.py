@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nasbook.base import checks
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 SINGULAR = "the contexts seen are nearly collinear and ridge, (noise / prior)^2, is lost in rounding: take a larger one"
 

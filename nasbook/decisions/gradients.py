@@ -16,8 +16,8 @@ from math import prod
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.decisions.policies import Policy, TabularPolicy, every_list, sizes_of
-from nasbook.errors import NasbookError, one_of
 
 ORDERS = ("subtract_first", "fold_first")
 ENTROPIES = ("sampled", "full")

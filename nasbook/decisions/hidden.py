@@ -13,9 +13,9 @@ from math import exp, fsum, inf
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.base.shown import Picture, Shown
 from nasbook.decisions.chains import walk
-from nasbook.errors import NasbookError
 
 Observations = Sequence[int | str]
 """T >= 1 observations in order of time, as indices or names."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.base.shown import Picture, Shown
-from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
     from nasbook.decisions.environments import MDPEnv

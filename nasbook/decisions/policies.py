@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from nasbook.base import checks
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 LISTS = 1_000_000
 """How many token lists, or logits, a table may have: all of them are held at once."""

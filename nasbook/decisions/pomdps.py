@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.base.shown import Picture, Shown
 from nasbook.decisions import alpha_vectors
 from nasbook.decisions.alpha_vectors import ValueFunction
 from nasbook.decisions.mdps import MDP
-from nasbook.errors import NasbookError, one_of
 
 METHODS = ("exact", "pbvi")
 POINTS = 128

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.decisions.environments import MDPEnv
 from nasbook.decisions.mdps import MDP
-from nasbook.errors import NasbookError, one_of
 
 MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
 """Actions of a grid and their steps (rows, columns); the ways that one slips are its neighbours in this circle."""

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nasbook.errors import NasbookError
-from nasbook.files import read_json, write_atomically
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import read_json, write_atomically
 
 FORMAT = 1
 """Version of the run folder; a folder of a newer one is refused, never guessed at."""

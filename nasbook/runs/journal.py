@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasbook.errors import NasbookError
-from nasbook.files import write_atomically
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import write_atomically
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import folder_path, read_json
 from nasbook.base.shown import Shown
-from nasbook.errors import NasbookError
-from nasbook.files import folder_path, read_json
 from nasbook.runs.folder import known_format
 from nasbook.runs.journal import as_table, read
 from nasbook.spaces.genotypes import Genotype

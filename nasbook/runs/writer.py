@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from nasbook.errors import NasbookError
-from nasbook.files import read_json, write_atomically
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import read_json, write_atomically
 from nasbook.runs.folder import FORMAT, known_format, update_manifest
 from nasbook.runs.record import Record
 

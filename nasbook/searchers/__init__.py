@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasbook.config import profile_values
-from nasbook.errors import NasbookError, one_of
-from nasbook.files import folder_path, run_folder
+from nasbook.base.config import profile_values
+from nasbook.base.errors import NasbookError, one_of
+from nasbook.base.files import folder_path, run_folder
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData

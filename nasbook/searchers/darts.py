@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasbook import relaxations
-from nasbook.searchers.derivation import darts_rule
+from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasbook import relaxations
-from nasbook.searchers.derivation import probable_code_rule
+from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations.derivation import probable_code_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE

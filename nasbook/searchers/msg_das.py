@@ -17,9 +17,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasbook import relaxations
-from nasbook.searchers.derivation import darts_rule
-from nasbook.spaces.cells import Disturbance
+from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations.derivation import darts_rule
+from nasbook.spaces.darts.cells import Disturbance
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_block
 from nasbook.training.numerics import frozen_statistics

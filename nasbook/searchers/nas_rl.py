@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
-from nasbook.controllers import Controller, Draw, ParameterServer
 from nasbook.decisions.gradients import MovingAverage, clipped_weights
+from nasbook.searchers.controllers import Controller, Draw, ParameterServer
 from nasbook.spaces.tokens import TokenSpace
 from nasbook.training.numerics import repeatable
 from nasbook.trials.running import Trial, TrialConfig

@@ -15,8 +15,8 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from nasbook import relaxations
-from nasbook.searchers.derivation import strongest_rule
+from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations.derivation import strongest_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE

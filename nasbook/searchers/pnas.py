@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from nasbook.errors import NasbookError
-from nasbook.measures import spearman
-from nasbook.predictors import Ensemble
-from nasbook.spaces.growing import check_growing, grown
+from nasbook.analysis.measures import spearman
+from nasbook.base.errors import NasbookError
+from nasbook.searchers.predictors import Ensemble
+from nasbook.spaces.edges.growing import check_growing, grown
 from nasbook.trials.running import Trial, TrialConfig
 
 

@@ -15,11 +15,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from nasbook.config import Config
+from nasbook.base.config import Config
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import split
-from nasbook.errors import NasbookError, one_of
-from nasbook.evaluators import SharedWeights
 from nasbook.runs.run import Run
 from nasbook.runs.writer import read_checkpoint
 from nasbook.searchers import METHODS, SHARING
@@ -30,6 +29,7 @@ from nasbook.spaces.names import Node, cell_edges
 from nasbook.training.numerics import stream
 from nasbook.training.search import accuracy
 from nasbook.training.state import Search, start
+from nasbook.trials.evaluators import SharedWeights
 
 
 def trained_search(run: Run, data: ImageData) -> Search | SharedSearch:

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from nasbook.searchers.derivation import COLUMNS
+from nasbook.relaxations.derivation import COLUMNS
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import cell_edges
 from nasbook.training.numerics import stream

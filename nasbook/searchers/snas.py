@@ -16,12 +16,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nasbook import relaxations
-from nasbook.searchers.derivation import every_edge_rule
-from nasbook.spaces.cells import Disturbance
+from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations.derivation import every_edge_rule
 from nasbook.spaces.cost import operation_costs
+from nasbook.spaces.darts.cells import Disturbance
+from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import drop_path
 from nasbook.training.profiles import LESSON, SMOKE
 from nasbook.training.search import descend_both

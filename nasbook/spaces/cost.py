@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nasbook.errors import NasbookError
-from nasbook.spaces.networks import CellSupernet
+from nasbook.base.errors import NasbookError
+from nasbook.spaces.darts.networks import CellSupernet
+from nasbook.spaces.darts.stacks import AuxiliaryHead
 from nasbook.spaces.operations import POOLS
-from nasbook.spaces.stacks import AuxiliaryHead
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from math import comb, prod
 import numpy as np
 
 from nasbook.base import checks
-from nasbook.errors import NasbookError, one_of
-from nasbook.spaces.edge_cells import NASBENCH201_OPERATIONS
-from nasbook.spaces.isomorphism import Form, form_of
+from nasbook.base.errors import NasbookError, one_of
+from nasbook.spaces.edges.cells import NASBENCH201_OPERATIONS
+from nasbook.spaces.edges.isomorphism import Form, form_of
 
 Edges = tuple[tuple[str, int, int], ...]
 """A cell: (operation, node, source) of each edge, in order of node and source."""
@@ -71,7 +71,7 @@ class CellFamily:
         )
 
     def form(self, cell: Edges) -> Form:
-        """What two cells share exactly if they are the same up to naming; see ``nasbook.spaces.isomorphism``."""
+        """What two cells share exactly if they are the same up to naming; see ``nasbook.spaces.edges.isomorphism``."""
         return form_of(cell, self.nodes)[0]
 
     def unique(self) -> int:

@@ -17,8 +17,8 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.base.shown import Shown
-from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.names import CELL_OPERATIONS, Node
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
@@ -141,12 +141,12 @@ class Genotype(Shown):
         stem: str = "cifar",
         seed: int = 0,
     ):
-        """The stand-alone network of this cell: :class:`nasbook.spaces.networks.CellNetwork`.
+        """The stand-alone network of this cell: :class:`nasbook.spaces.darts.networks.CellNetwork`.
 
         ``channels`` of the first cells, doubled at each of the two reductions; ``stem`` "cifar" (32 pixels) or
         "imagenet" (224 pixels); ``seed`` of the initial weights. Raises NasbookError for impossible sizes.
         """
-        from nasbook.spaces.networks import CellNetwork
+        from nasbook.spaces.darts.networks import CellNetwork
 
         net = CellNetwork(self.kinds, channels, cells, classes, auxiliary=auxiliary, stem=stem, seed=seed)
         net.description = {"genotype": str(self), **net.description}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook.errors import NasbookError, one_of
+from nasbook.base.errors import NasbookError, one_of
 
 
 class Zero(nn.Module):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 from nasbook.spaces.tokens import TokenSpace, check_space
 
 

@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.decisions.policies import sizes_of
-from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS, state_name
 

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nasbook import machine
-from nasbook.progress import reporter
+from nasbook.base import machine
+from nasbook.base.progress import reporter
 from nasbook.runs.record import Record
 from nasbook.runs.writer import RunWriter
 from nasbook.training.numerics import check_finite, set_rate

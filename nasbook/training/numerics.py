@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from torch import nn
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 from nasbook.spaces.operations import StridedPointwise
 
 SAFE_CHANNELS = 8

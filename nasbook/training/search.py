@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasbook import machine
+from nasbook.base import machine
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.augment import augment
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split
-from nasbook.errors import NasbookError
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.cost import count_parameters

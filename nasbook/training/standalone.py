@@ -19,13 +19,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook import machine
-from nasbook.config import LoopConfig, profile_values
+from nasbook.base import machine
+from nasbook.base.config import LoopConfig, profile_values
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import folder_path, run_folder
 from nasbook.datasets.augment import augment, normalize
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData, Part, check_data
-from nasbook.errors import NasbookError
-from nasbook.files import folder_path, run_folder
 from nasbook.runs.record import Record
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
@@ -280,7 +280,7 @@ def train_seeds(
     """Train the genotype's network once for each seed (of weights, order and augmentation), in ``out/seed-N``.
 
     Returns one row a seed: seed, test_accuracy, parameters. Summarise it with
-    :func:`nasbook.statistics.summarize`. ``settings`` go to :func:`train`.
+    :func:`nasbook.analysis.intervals.summarize`. ``settings`` go to :func:`train`.
     """
     rows = []
     for seed in seeds:

@@ -12,16 +12,16 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nasbook.config import LoopConfig
+from nasbook.base.config import LoopConfig
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
-from nasbook.errors import NasbookError, one_of
 from nasbook.runs.record import Record
-from nasbook.spaces.cells import Disturbance
+from nasbook.spaces.darts.cells import Disturbance
+from nasbook.spaces.darts.networks import CellSupernet
+from nasbook.spaces.darts.stacks import channel_divisor, check_sizes
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, edge_count
-from nasbook.spaces.networks import CellSupernet
 from nasbook.spaces.operations import OPERATIONS
-from nasbook.spaces.stacks import channel_divisor, check_sizes
 from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
 
 Splits = Literal["weights", "alphas"]

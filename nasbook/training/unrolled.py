@@ -19,7 +19,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from nasbook.errors import NasbookError, one_of
+from nasbook.base.errors import NasbookError, one_of
 
 Loss = Callable[[list[Tensor], list[Tensor]], Tensor]
 METHODS = ("exact", "finite-difference", "first-order")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasbook.base import checks
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 LONGEST = 1000
 """How many characters of a failure's reason are kept."""
@@ -65,7 +65,7 @@ def check_evaluator(evaluator: Evaluator) -> Evaluator:
     """``evaluator`` if it is one. Raises NasbookError otherwise."""
     if not isinstance(evaluator, Evaluator):
         raise NasbookError(
-            f"evaluator is a {type(evaluator).__name__}; it must be one of nasbook.evaluators, such as Function(f)"
+            f"evaluator is a {type(evaluator).__name__}; it must be one of nb.evaluators, such as Function(f)"
         )
     return evaluator
 

@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from nasbook import machine, searchers
-from nasbook.config import Config, profile_values
-from nasbook.errors import NasbookError, one_of
-from nasbook.files import folder_path, run_folder, write_atomically
-from nasbook.ledger import BudgetSpent, Ledger, Mapper, one_by_one
-from nasbook.progress import reporter
+from nasbook import searchers
+from nasbook.base import machine
+from nasbook.base.config import Config, profile_values
+from nasbook.base.errors import NasbookError, one_of
+from nasbook.base.files import folder_path, run_folder, write_atomically
+from nasbook.base.progress import reporter
 from nasbook.runs.folder import update_manifest
 from nasbook.runs.journal import Evaluation, Journal
 from nasbook.runs.record import Record
@@ -33,6 +33,7 @@ from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.tokens import TokenSpace, check_space
 from nasbook.trials.interface import Evaluator
+from nasbook.trials.ledger import BudgetSpent, Ledger, Mapper, one_by_one
 
 SIGNS = 10
 """How many signs of life a search gives at most."""
@@ -104,7 +105,7 @@ def run(
 
     ``method``: a name of ``nasbook.searchers.TRIALS``, or a module of your own like theirs. ``profile``, ``seed``,
     ``out`` and ``overrides`` as for :func:`nasbook.search`: an unfinished run in the folder is continued, a finished
-    one loaded. ``mapper`` runs the evaluations of one call, see ``nasbook.ledger.Mapper``; it changes no result.
+    one loaded. ``mapper`` runs the evaluations of one call, see ``nasbook.trials.ledger.Mapper``; it changes no result.
 
     Raises NasbookError for anything misspelt, ill-typed or impossible, for a folder that holds another run, and for
     a journal that does not belong to this search.

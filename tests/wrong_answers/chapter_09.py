@@ -4,8 +4,8 @@ from math import exp, log
 
 import numpy as np
 
+from nasbook.analysis.measures import expected_best
 from nasbook.book.exercises import chapter_09 as right
-from nasbook.measures import expected_best
 
 
 def sigmoid_of_q(q, target):

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module, resources
 
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.drawing.parts.source import Listing, source
-from nasbook.errors import NasbookError, one_of
 
 STRICT = "NASBOOK_STRICT"
 """Environment variable: set to 1, a failed check raises, for whoever marks notebooks by machine."""

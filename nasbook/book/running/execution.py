@@ -11,9 +11,9 @@ from typing import IO
 import psutil
 from nbformat import NotebookNode
 
+from nasbook.base.errors import NasbookError
 from nasbook.book.running import notebook_files
 from nasbook.book.running.watch import Watch, stop_on_signal
-from nasbook.errors import NasbookError
 
 _START_SECONDS = 120
 _MESSAGE_SECONDS = 60

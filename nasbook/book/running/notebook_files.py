@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from nasbook.errors import NasbookError, one_of
-from nasbook.files import repository
+from nasbook.base.errors import NasbookError, one_of
+from nasbook.base.files import repository
 
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {

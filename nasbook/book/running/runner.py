@@ -17,12 +17,12 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from nasbook.base.config import checked_seed
+from nasbook.base.errors import NasbookError, one_of
+from nasbook.base.files import read_json, run_folder, write_atomically
 from nasbook.book.running import execution, notebook_files
 from nasbook.book.running.execution import NotebookFailed
 from nasbook.book.running.watch import Stopped, Watch
-from nasbook.config import checked_seed
-from nasbook.errors import NasbookError, one_of
-from nasbook.files import read_json, run_folder, write_atomically
 
 PROFILES = ("smoke", "lesson", "paper")
 CELL_SECONDS = {"smoke": 600, "lesson": 4 * 3600, "paper": None}
@@ -196,7 +196,7 @@ def run(request: Request) -> None:
 
 
 def _run_alone(request: Request) -> None:
-    from nasbook.machine import commit, device, device_name, versions
+    from nasbook.base.machine import commit, device, device_name, versions
     from nasbook.runs.folder import update_manifest
 
     record = {

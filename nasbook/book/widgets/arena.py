@@ -11,14 +11,14 @@ from collections.abc import Collection
 import ipywidgets
 import numpy as np
 
-from nasbook.contests import ENTRANTS, LEVEL, NOISES, RANDOM, Contest, Standing, prepare, standings
+from nasbook.analysis.intervals import Summary, half_widths
+from nasbook.arena.contests import ENTRANTS, LEVEL, NOISES, RANDOM, Contest, Standing, prepare, standings
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures.comparison import stacked
 from nasbook.drawing.figures.regret import LOOKS
 from nasbook.drawing.figures.searches import NARROW, TICKS, narrowed
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
-from nasbook.errors import NasbookError
-from nasbook.statistics import Summary, half_widths
 
 __all__ = ["explore", "prepare", "render"]
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nasbook.analysis.measures import spearman
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, slider, steps
-from nasbook.errors import NasbookError
-from nasbook.measures import spearman
-from nasbook.spaces.growing import GrowingSpace, check_growing, grown
+from nasbook.spaces.edges.growing import GrowingSpace, check_growing, grown
 
 WIDTH, HEIGHT = 900, 440
 TOP, BOTTOM = 92, 380

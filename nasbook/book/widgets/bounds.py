@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, shell, style, svg
-from nasbook.errors import NasbookError
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 900, 140, 660, 60, 34
 PULLS = 720

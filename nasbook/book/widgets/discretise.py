@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.describe import Kinds
 from nasbook.drawing.parts.shell import Frame, Shell, choice
-from nasbook.errors import NasbookError, one_of
 from nasbook.spaces.names import cell_edges, state_name
 
 WIDTH, LEFT, HEAD, ROW, WIDE = 900, 92, 112, 24, 42

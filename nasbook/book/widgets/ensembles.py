@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.book.widgets.gumbel_knob import temperature
 from nasbook.drawing.figures.simplex import COLOURS, LETTERS
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
-from nasbook.errors import NasbookError, one_of
 
 WIDTH, HEIGHT = 900, 430
 MOST_DRAWS = 9

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Stills, choice, slider
-from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 430
 CORNERS = np.array([[215.0, 102.0], [45.0, 385.0], [385.0, 385.0]])

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.shell import Stills, slider
 from nasbook.drawing.parts.svg import Frame
-from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 440
 MAP, TOP, BIG, LOW = 92.0, 290.0, 176.0, 52.0

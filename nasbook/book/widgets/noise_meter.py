@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.decisions.gradients import estimator_variance, exact_gradient, expected_reward
 from nasbook.decisions.policies import TabularPolicy
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Shell, choice
-from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 430
 BATCHES = (1, 2, 4, 16, 64)

@@ -11,12 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
+from nasbook.analysis.measures import kendall
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
-from nasbook.errors import NasbookError
-from nasbook.measures import kendall
-from nasbook.spaces.edge_cells import EDGES, read_cell
+from nasbook.spaces.edges.cells import EDGES, read_cell
 
 WIDTH, HEIGHT = 900, 430
 A, B, BOTH = "#0072B2", "#D55E00", "#1A1A1A"

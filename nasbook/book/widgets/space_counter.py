@@ -14,9 +14,9 @@ from string import ascii_uppercase
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
-from nasbook.errors import NasbookError
 from nasbook.spaces.counting import LANDMARKS, CellFamily, Edges
 
 WIDTH, HEIGHT = 900, 440

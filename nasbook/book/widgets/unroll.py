@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from math import log
 from typing import TYPE_CHECKING
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
-from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
-    from nasbook.controllers.unrolling import Sentence, Word
+    from nasbook.searchers.controllers.unrolling import Sentence, Word
 
 WIDTH, HEIGHT = 900, 470
 LEFT, ROW = 20, 92

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Stills, choice, slider
 from nasbook.drawing.parts.svg import Frame
-from nasbook.errors import NasbookError
 
 WIDTH, HEIGHT = 900, 500
 LOW, HIGH = -2.5, 3.5

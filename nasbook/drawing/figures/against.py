@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nasbook.analysis.intervals import summarize
 from nasbook.drawing.parts.picture import Picture, panels, percent
-from nasbook.statistics import summarize
 
 LOOKS = (("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", ":", "^"))
 """Colour, line and marker of a series, in the order given."""

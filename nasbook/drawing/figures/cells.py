@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import describe, render, style
 from nasbook.drawing.parts.describe import Kinds, Nodes, check_cell
 from nasbook.drawing.parts.picture import Picture
-from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
     import graphviz

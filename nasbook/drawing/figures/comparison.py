@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nasbook.analysis.intervals import summarize
 from nasbook.drawing.parts.picture import Picture, panels, percent
-from nasbook.statistics import summarize
 
 APART = 1 / 60
 """The width of a dot as a share of the range of all values."""

@@ -14,12 +14,12 @@ from typing import Protocol
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures import layouts
 from nasbook.drawing.figures.board import Board
 from nasbook.drawing.figures.layouts import Actions, Seen, chance
 from nasbook.drawing.parts import render, style, svg
 from nasbook.drawing.parts.picture import Picture
-from nasbook.errors import NasbookError
 
 STATES = 12
 LINES = 60

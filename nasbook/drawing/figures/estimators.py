@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import style
 from nasbook.drawing.parts.picture import Picture, panels
-from nasbook.errors import NasbookError
 
 LOOKS = (("#000000", "-", "o"), ("#0072B2", "--", "D"), ("#009E73", "-.", "s"), ("#D55E00", ":", "^"))
 LOOKS += (("#CC79A7", (0, (5, 1)), "v"),)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nasbook.base.errors import NasbookError
+from nasbook.base.files import write_atomically
 from nasbook.drawing.figures import cells, traces
 from nasbook.drawing.parts import describe, render, style
 from nasbook.drawing.parts.describe import Kinds
 from nasbook.drawing.parts.picture import Picture, figure_bytes
-from nasbook.errors import NasbookError
-from nasbook.files import write_atomically
 
 if TYPE_CHECKING:
     import numpy as np

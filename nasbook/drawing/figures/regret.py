@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nasbook.analysis.intervals import half_widths
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts.picture import Picture, panels
-from nasbook.errors import NasbookError
-from nasbook.statistics import half_widths
 
 LOOKS = (  # colour of the curve, darker ink of its name, line
     ("#0072B2", "#0072B2", "-"),

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from nasbook.analysis.intervals import half_widths
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.drawing.figures.regret import LOOKS
 from nasbook.drawing.parts import style
 from nasbook.drawing.parts.picture import Picture, panels, percent
-from nasbook.errors import NasbookError, one_of
-from nasbook.statistics import half_widths
 
 POINTS = 200
 """At how many places a curve over seconds is read."""
@@ -72,7 +72,7 @@ def search_picture(evaluations: pd.DataFrame, method: str) -> Picture:
 def regret_curves_picture(curves: pd.DataFrame, *by: str, exact: Sequence[float] | None = None) -> Picture:
     """Mean regret with its 95% Student-t band over seeds, a curve a method, each with its own dash.
 
-    ``curves``: from ``nasbook.measures.regret``. ``by``: a panel for each of "evaluations" (the default) and
+    ``curves``: from ``nasbook.analysis.measures.regret``. ``by``: a panel for each of "evaluations" (the default) and
     "seconds", with regrets on the arena's scale. ``exact``: a law to compare with, the regret of random search, one
     value an evaluation. The sentence gives, for each panel, every method's last mean and interval, the least first.
     Raises NasbookError for fewer than two seeds and for more methods than can be told apart.

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from nasbook.analysis.measures import kendall
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts.picture import Picture, panels, percent
-from nasbook.errors import NasbookError
-from nasbook.measures import kendall
 
 
 def sharing_picture(trace: pd.DataFrame) -> Picture:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.picture import Picture, panels
-from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

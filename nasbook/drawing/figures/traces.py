@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import describe, style
-from nasbook.errors import NasbookError
 
 if TYPE_CHECKING:
     import pandas as pd

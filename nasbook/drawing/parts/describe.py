@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 from nasbook.spaces.names import cell_edges, state_name
 
 if TYPE_CHECKING:

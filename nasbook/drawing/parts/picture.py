@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from nasbook.base.errors import one_of
+from nasbook.base.files import write_atomically
 from nasbook.drawing.parts import render, style
-from nasbook.errors import one_of
-from nasbook.files import write_atomically
 
 if TYPE_CHECKING:
     import graphviz

@@ -17,7 +17,7 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 
-from nasbook.errors import NasbookError, one_of
+from nasbook.base.errors import NasbookError, one_of
 
 FORMATS = ("svg", "png", "pdf")
 SECONDS = 20.0

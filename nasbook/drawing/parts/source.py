@@ -6,7 +6,7 @@ import inspect
 import re
 from dataclasses import dataclass
 
-from nasbook.errors import NasbookError
+from nasbook.base.errors import NasbookError
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbook.base import checks
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.decisions.envelopes import line_envelope
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
-from nasbook.errors import NasbookError, one_of
 
 WIDTH, LEFT, WIDE, TOP, TALL, PANEL = 900, 62, 500, 48, 250, 600
 STRIP, ROWS, ROW = TOP + TALL + 24, TOP + TALL + 100, 24

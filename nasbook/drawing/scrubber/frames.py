@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.svg import Frame
 from nasbook.drawing.scrubber import panels
 from nasbook.drawing.scrubber.panels import Box, Column, Curve
 from nasbook.drawing.scrubber.story import Story, pretty, sentence, when
-from nasbook.errors import NasbookError, one_of
 
 WIDTH = 900
 TITLE = 24

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures import cells
 from nasbook.drawing.parts import describe, style
 from nasbook.drawing.parts.describe import Kinds, Nodes
-from nasbook.errors import NasbookError
 from nasbook.spaces.names import state_name
 
 Pairs = frozenset[tuple[int, str]]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook import machine
+from nasbook.base import machine
 from nasbook.datasets.augment import augment
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import fingerprint, split

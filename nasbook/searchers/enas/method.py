@@ -19,16 +19,16 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from nasbook.config import LoopConfig
-from nasbook.controllers.enas import CellController, LayerController
-from nasbook.controllers.speaking import Speaker
-from nasbook.spaces.cells import Disturbance
-from nasbook.spaces.edge_cells import CELLBENCH_OPERATIONS, EdgeSpace
-from nasbook.spaces.edge_networks import EdgeSupernet
-from nasbook.spaces.macro_layers import MACRO_OPERATIONS, MacroLayers
-from nasbook.spaces.macro_networks import MacroSupernet
-from nasbook.spaces.micro_cells import MICRO_OPERATIONS, micro_space
-from nasbook.spaces.micro_networks import MicroSupernet
+from nasbook.base.config import LoopConfig
+from nasbook.searchers.controllers.enas import CellController, LayerController
+from nasbook.searchers.controllers.speaking import Speaker
+from nasbook.spaces.blocks.micro_cells import MICRO_OPERATIONS, micro_space
+from nasbook.spaces.blocks.micro_networks import MicroSupernet
+from nasbook.spaces.darts.cells import Disturbance
+from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EdgeSpace
+from nasbook.spaces.edges.networks import EdgeSupernet
+from nasbook.spaces.layers.macro_layers import MACRO_OPERATIONS, MacroLayers
+from nasbook.spaces.layers.macro_networks import MacroSupernet
 from nasbook.spaces.tokens import TokenSpace
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nasbook.controllers.speaking import Speaker
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.decisions.gradients import MovingAverage
-from nasbook.errors import NasbookError
 from nasbook.runs.record import Record
+from nasbook.searchers.controllers.speaking import Speaker
 from nasbook.searchers.enas.method import Config, controller_of, network_of, space_of
 from nasbook.spaces.tokens import TokenSpace
 from nasbook.training.numerics import batch_norms, memory_format, stream

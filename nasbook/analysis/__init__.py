@@ -1,0 +1,1 @@
+"""Measures, intervals, landscapes and costs: what numbers say."""

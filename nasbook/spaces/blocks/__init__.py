@@ -1,0 +1,1 @@
+"""Cells of blocks that sum two operations (NASNet, PNAS, ENAS's micro space)."""

@@ -1,0 +1,122 @@
+"""NASNet's cells as token lists (Zoph et al., 2018, arXiv 1707.07012, section 3). Plain data, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nasbook.base import checks
+from nasbook.base.errors import NasbookError, one_of
+from nasbook.spaces.sentences import Step
+from nasbook.spaces.tokens import Tokens, check_tokens
+
+OPERATIONS = (
+    "identity",
+    "conv_1x3_3x1",
+    "conv_1x7_7x1",
+    "dil_conv_3x3",
+    "avg_pool_3x3",
+    "max_pool_3x3",
+    "max_pool_5x5",
+    "max_pool_7x7",
+    "conv_1x1",
+    "conv_3x3",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+)
+COMBINATIONS = ("add", "concat")
+KINDS = ("normal", "reduction")
+
+
+class Block(NamedTuple):
+    """Two states (0 and 1 are the cells before, then the blocks), an operation on each, and how they are joined."""
+
+    first: int
+    second: int
+    first_operation: str
+    second_operation: str
+    combination: str
+
+    def __str__(self) -> str:
+        return f"{self.first_operation}~{self.first} {self.combination} {self.second_operation}~{self.second}"
+
+
+@dataclass(frozen=True)
+class NasnetCell:
+    """The blocks of both cells. Raises NasbookError for a block that reads a later one or has an unknown part."""
+
+    normal: tuple[Block, ...]
+    reduction: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        for place, block in [pair for cell in (self.normal, self.reduction) for pair in enumerate(cell)]:
+            for state in (block.first, block.second):
+                checks.index(state, place + 2, f"state before block {place}")
+            for operation in (block.first_operation, block.second_operation):
+                one_of(operation, OPERATIONS, "operation")
+            one_of(block.combination, COMBINATIONS, "combination")
+
+    def __str__(self) -> str:
+        return " | ".join("; ".join(map(str, cell)) for cell in (self.normal, self.reduction))
+
+    def loose_ends(self, kind: str) -> tuple[int, ...]:
+        """The blocks of a cell that no block reads, as states; the cell's output joins them in depth."""
+        cell = {"normal": self.normal, "reduction": self.reduction}[one_of(kind, KINDS, "kind")]
+        read = {state for block in cell for state in (block.first, block.second)}
+        return tuple(state for state in range(2, 2 + len(cell)) if state not in read)
+
+
+@dataclass(frozen=True)
+class NasnetCells:
+    """Two cells of ``blocks`` blocks, each five decisions: two states, two of 13 operations, how to join."""
+
+    blocks: int = 5
+
+    def __post_init__(self) -> None:
+        checks.whole(self.blocks, "blocks", 1)
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """Alternatives of each decision, (10 blocks,)."""
+        counts = (len(OPERATIONS), len(OPERATIONS), len(COMBINATIONS))
+        return tuple(size for block in range(self.blocks) for size in (block + 2, block + 2, *counts)) * 2
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """How a controller speaks it: one step a decision; states of different blocks are of different kinds."""
+        return tuple(Step(self._kind(place), place, (place,)) for place in range(len(self.choices)))
+
+    def _kind(self, position: int) -> str:
+        part = position % 5
+        if part < 2:
+            return f"state of block {position // 5 % self.blocks}"
+        return "combination" if part == 4 else "operation"
+
+    def names(self, position: int) -> tuple[str, ...]:
+        """What the alternatives of the decision at ``position`` are called."""
+        place = checks.index(position, 10 * self.blocks, "position")
+        if place % 5 < 2:
+            return tuple(map(str, range(self.choices[place])))
+        return COMBINATIONS if place % 5 == 4 else OPERATIONS
+
+    def decode(self, tokens: Sequence[int]) -> NasnetCell:
+        """The cells of a token list (10 blocks,)."""
+        given = check_tokens(self, tokens)
+        blocks = [
+            Block(one, other, OPERATIONS[first], OPERATIONS[second], COMBINATIONS[joined])
+            for one, other, first, second, joined in zip(*(given[part::5] for part in range(5)))
+        ]
+        return NasnetCell(tuple(blocks[: self.blocks]), tuple(blocks[self.blocks :]))
+
+    def encode(self, architecture: NasnetCell) -> Tokens:
+        """The token list of two cells. Raises NasbookError for cells of another size."""
+        fits = isinstance(architecture, NasnetCell)
+        if not fits or not len(architecture.normal) == len(architecture.reduction) == self.blocks:
+            raise NasbookError(f"an architecture here is two cells of {self.blocks} blocks, not {architecture}")
+        tokens: list[int] = []
+        for block in (*architecture.normal, *architecture.reduction):
+            operations = (OPERATIONS.index(block.first_operation), OPERATIONS.index(block.second_operation))
+            tokens += [block.first, block.second, *operations, COMBINATIONS.index(block.combination)]
+        return tuple(tokens)

@@ -1,0 +1,1 @@
+"""Cells of four nodes with an operation on each of six edges (NAS-Bench-201)."""
