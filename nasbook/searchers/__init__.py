@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ from nasbook.base.files import folder_path, run_folder
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
     from nasbook.runs.run import Run
+    from nasbook.spaces.tokens import TokenSpace
+    from nasbook.trials.interface import Evaluator
+    from nasbook.trials.running import Method
 
 METHODS = {
     name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws")
@@ -27,30 +31,47 @@ TRIALS = {name: f"nasbook.searchers.{name}" for name in ("random_search", "evolu
 
 
 def search(
-    method: str,
+    method: str | Method,
     *,
-    data: ImageData,
+    data: ImageData | None = None,
+    space: TokenSpace | str | None = None,
+    evaluator: Evaluator | None = None,
     profile: str = "smoke",
     seed: int = 0,
     out: str | Path | None = None,
     figures: bool = True,
     **overrides: Any,
 ) -> Run:
-    """Search an architecture and return the run.
+    """Search an architecture and return the run. Two forms, by the kind of the method:
+
+        nb.search("gdas", data=data)                                 # inside a super-net
+        nb.search("evolution", space=space, evaluator=evaluator)     # by trial: nasbook.trials.run
+
+    ``data`` trains the super-net of "darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws" and "enas"; the test
+    part is not touched, and ``space`` is a name where the method has several ("enas": "micro", "macro", "edges").
+    "random_search", "evolution", "nas_rl", "pnas" and a method of your own propose architectures of ``space`` and are
+    told what the ``evaluator`` finds; they also take ``mapper``.
 
     ``profile`` "smoke" (about a minute on two CPU cores with images of 16 pixels), "lesson" or "paper" (the
     published protocol); ``overrides`` replace single settings of the method's Config. ``out`` is the run folder
     (default: that of :func:`nasbook.run_folder`): an unfinished run there is continued, a finished one loaded.
-    ``figures=False`` draws no pictures into it: they take longer than a very short search. The test part of ``data`` is
-    not touched.
+    ``figures=False`` draws no pictures into it: they take longer than a very short search.
 
-    Raises NasbookError for anything misspelt, ill-typed or impossible, and for a folder that holds a run of another
-    config.
+    Raises NasbookError for anything misspelt, missing, superfluous, ill-typed or impossible, and for a folder that
+    holds a run of another config.
     """
-    if isinstance(method, str) and method in TRIALS:
-        raise NasbookError(f"{method} has no super-net: call nasbook.trials.run({method!r}, space=..., evaluator=...)")
-    known = METHODS | SHARING
-    module = import_module(known[one_of(method, known | TRIALS, "method")])
+    inside = METHODS | SHARING
+    if method in TRIALS if isinstance(method, str) else hasattr(method, "search"):
+        given = {"data": data, "space": space, "evaluator": evaluator}
+        _check_given(method, given, ("space", "evaluator"))
+        from nasbook.trials.running import run
+
+        return run(method, space=space, evaluator=evaluator, profile=profile, seed=seed, out=out, **overrides)
+    module = import_module(inside[one_of(method, inside | TRIALS, "method")])
+    named = "space" in module.Config.model_fields
+    if space is not None and named:
+        overrides["space"] = space
+    _check_given(method, {"data": data, "space": None if named else space, "evaluator": evaluator}, ("data",))
     from nasbook.datasets.images import check_data
 
     check_data(data)
@@ -64,6 +85,16 @@ def search(
     from nasbook.training.search import run_search
 
     return run_search(module, method, config, data, profile, folder, figures=figures)
+
+
+def _check_given(method: object, given: Mapping[str, object], wanted: Sequence[str]) -> None:
+    """Raise NasbookError unless those of ``given`` that are not None are the ``wanted`` ones."""
+    takes = f"{getattr(method, '__name__', method)} takes {' and '.join(f'{name}=' for name in wanted)}"
+    for name, value in given.items():
+        if value is None and name in wanted:
+            raise NasbookError(f"{takes}, and {name}= is missing: see help(nb.search)")
+        if value is not None and name not in wanted:
+            raise NasbookError(f"{takes}, and no {name}=: see help(nb.search)")
 
 
 def __getattr__(name: str):
