@@ -46,16 +46,15 @@ def install(tmp_path):
     binaries.mkdir()
     for name in ("make", "sh", "touch", "test", "cp", "echo"):
         (on_path / name).symlink_to(shutil.which(name))
-    works, fails = (f'echo "uv $*" >> {log}', "exit 0"), (f'echo "uv $*" >> {log}', "exit 2")
+    says = f'echo "uv $*" >> {log}'
 
     def install(uv=None, pip_has_uv=True):
         if uv:
-            program(on_path / "uv", *(works if uv == "works" else fails))
-        program(tmp_path / "new-uv", *works)
+            program(on_path / "uv", says, "exit 0" if uv == "works" else "exit 2")
+        program(tmp_path / "new-uv", says)
         brings = f"cp {tmp_path / 'new-uv'} {binaries / 'uv'}" if pip_has_uv else "exit 1"
-        program(
-            binaries / "python", f'echo "pip $*" >> {log}', f'case "$*" in *" uv") {brings};; esac', "exit 0"
-        )  # fmt: skip
+        asked_for_uv = f'case "$*" in *" uv") {brings};; esac'
+        program(binaries / "python", f'echo "pip $*" >> {log}', asked_for_uv, "exit 0")
         ready = tmp_path / "ready"
         done = subprocess.run(
             [on_path / "make", ready, f"READY={ready}", f"BIN={binaries}", f"PYTHON={sys.executable}"],
