@@ -8,8 +8,7 @@ import numpy as np
 from nasbook.drawing.scrubber import frames as scrubber
 from nasbook.drawing.scrubber.story import prepare
 from nasbook.relaxations.derivation import darts_rule, every_edge_rule, probable_code_rule
-from nasbook.spaces.names import DARTS_OPERATIONS as OPERATIONS
-from nasbook.spaces.names import cell_edges
+from nasbook.spaces.names import DARTS_OPERATIONS as OPERATIONS, cell_edges
 
 KINDS = ("normal", "reduce")
 SVG = "{http://www.w3.org/2000/svg}"

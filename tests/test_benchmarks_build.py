@@ -13,8 +13,7 @@ import torch
 from nasbook.base.errors import NasbookError
 from nasbook.book.cli import main
 from nasbook.datasets import load
-from nasbook.trials.tables import build as building
-from nasbook.trials.tables import cellbench
+from nasbook.trials.tables import build as building, cellbench
 from nasbook.trials.tables.build import build
 from nasbook.trials.tables.rows import FILE, Protocol, Trained, read_rows, write_row
 from nasbook.trials.tables.trainings import divide, train_cell

@@ -17,8 +17,7 @@ from nasbook.relaxations import samplers as relaxations
 from nasbook.relaxations.derivation import probable_code_rule
 from nasbook.searchers import data, gdas
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
-from nasbook.training import search as loop
-from nasbook.training import state
+from nasbook.training import search as loop, state
 
 OPS = ("skip_connect", "max_pool_3x3", "sep_conv_3x3")
 

@@ -16,8 +16,7 @@ from nasbook.base.errors import NasbookError
 from nasbook.datasets.splits import split
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
-from nasbook.searchers.enas import PROFILES, Config, dropout
-from nasbook.searchers.enas import loop as sharing
+from nasbook.searchers.enas import PROFILES, Config, dropout, loop as sharing
 from nasbook.searchers.restored import architecture, evaluator, rankings, trained_search
 
 SMALL = {"epochs": 2, "batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}

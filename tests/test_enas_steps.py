@@ -8,8 +8,7 @@ import nasbook as nb
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
 from nasbook.searchers.controllers import CellController, LayerController
-from nasbook.searchers.enas import PROFILES, Config
-from nasbook.searchers.enas import loop as sharing
+from nasbook.searchers.enas import PROFILES, Config, loop as sharing
 
 SMALL = {"batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}
 EDGES = {"space": "edges", "layers": 1}

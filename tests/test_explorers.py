@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from games import MEANS, ROWS, generator, regret
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import integrate, stats
 
 from nasbook.base.errors import NasbookError

@@ -7,8 +7,7 @@ from torch import nn
 
 from nasbook.datasets.splits import split
 from nasbook.searchers import gdas
-from nasbook.training import search as loop
-from nasbook.training import state
+from nasbook.training import search as loop, state
 from nasbook.training.numerics import stream
 
 

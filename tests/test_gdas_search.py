@@ -13,8 +13,7 @@ from nasbook.datasets.splits import split
 from nasbook.searchers import gdas
 from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.names import CELL_OPERATIONS
-from nasbook.training import search as loop
-from nasbook.training import state
+from nasbook.training import search as loop, state
 
 
 def test_a_search_that_diverges_says_so_and_names_the_setting(digits, tmp_path):

@@ -7,8 +7,7 @@ from math import log
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from two_steps import BEST, GRADIENT, REWARDS, J, ascent, random_policy, slope, two_steps
 
 from nasbook.base.errors import NasbookError

@@ -6,8 +6,7 @@ import time
 import numpy as np
 import pytest
 from hmmlearn.hmm import CategoricalHMM
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from printed import printed
 from scipy import stats
 

@@ -8,8 +8,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, smoke_search
-from tiny import begin as begin_method
+from tiny import TINY, begin as begin_method, smoke_search
 
 import nasbook as nb
 from nasbook.runs.writer import RunWriter

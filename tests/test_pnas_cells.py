@@ -4,8 +4,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import nasbook as nb
 from nasbook.analysis.search_costs import PUBLISHED, SearchCost, models_trained

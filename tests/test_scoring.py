@@ -10,8 +10,7 @@ from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
 from nasbook.searchers.enas import PROFILES, Config
 from nasbook.spaces.darts import cells
-from nasbook.training import search as loop
-from nasbook.training import sharing
+from nasbook.training import search as loop, sharing
 from nasbook.training.scoring import score, taken
 from nasbook.trials.evaluators import SharedWeights
 

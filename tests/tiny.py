@@ -5,8 +5,7 @@ from importlib import import_module
 import nasbook as nb
 from nasbook.datasets.splits import split
 from nasbook.searchers import METHODS
-from nasbook.training import search as loop
-from nasbook.training import state
+from nasbook.training import search as loop, state
 
 TINY = {"seed": 0, "epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 2, "padding": 1,
         "fixed_reduction": False,
