@@ -13,7 +13,7 @@ import nasbook as nb
 from nasbook.book import exercises
 from nasbook.book.exercises.compare import differs
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
 CHAPTERS = {
     name[-2:]: (
         importlib.import_module(f"nasbook.book.exercises.{name}").EXERCISES,

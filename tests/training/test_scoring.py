@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
-from nasbook.searchers.enas import PROFILES, Config
+from nasbook.searchers.enas import PROFILES, Config, loop as sharing
 from nasbook.spaces.darts import cells
-from nasbook.training import search as loop, sharing
+from nasbook.training import search as loop
 from nasbook.training.scoring import score, taken
 from nasbook.trials.evaluators import SharedWeights
 

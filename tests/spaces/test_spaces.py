@@ -13,7 +13,7 @@ from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.names import cell_edges
 from nasbook.spaces.operations import OPERATIONS
 
-PUBLISHED = json.loads((Path(__file__).parent / "published_counts.json").read_text())
+PUBLISHED = json.loads((Path(__file__).parents[1] / "support" / "published_counts.json").read_text())
 
 
 def size(module):

@@ -24,7 +24,7 @@ from nasbook.spaces.names import DARTS_OPERATIONS
 from nasbook.spaces.operations import OPERATIONS, FactorizedReduce, StridedPointwise, convolution, every
 from nasbook.trials import evaluators
 
-TESTS = Path(__file__).parent
+SUPPORT = Path(__file__).parents[1] / "support"
 LEVELS = {"narrow": {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "own": {}}
 NARROW = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
 
@@ -36,12 +36,12 @@ def guard(tmp_path_factory):
     if compiler is None or sys.platform != "linux":
         return {}
     library = tmp_path_factory.mktemp("guard") / "guard.so"
-    subprocess.run([compiler, "-O2", "-fPIC", "-shared", TESTS / "guard.c", "-o", library, "-ldl"], check=True)
+    subprocess.run([compiler, "-O2", "-fPIC", "-shared", SUPPORT / "guard.c", "-o", library, "-ldl"], check=True)
     return {"LD_PRELOAD": str(library)}
 
 
 def sweep(environment, *arguments):
-    command = [sys.executable, str(TESTS / "convolution_sweep.py"), *arguments]
+    command = [sys.executable, str(SUPPORT / "convolution_sweep.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
 
 

@@ -9,7 +9,7 @@ import nasbook as nb
 from nasbook.trials.tables import cellbench
 from nasbook.trials.tables.rows import Protocol
 
-README = (Path(__file__).parents[1] / "data" / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[3] / "data" / "README.md").read_text(encoding="utf-8")
 TEXT = " ".join(README.split("## cellbench")[1].split("\n# ")[0].split())
 SEEDS = 3
 

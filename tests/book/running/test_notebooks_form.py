@@ -11,7 +11,7 @@ import pytest
 import nasbook as nb
 from nasbook.book.running import notebook_files
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[3] / "notebooks").glob("*.ipynb"))
 ALL_BYTES = 6_000_000
 
 
