@@ -13,6 +13,7 @@ import numpy as np
 
 from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import style, svg
+from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Stills, slider
 from nasbook.drawing.parts.svg import Frame
 
@@ -88,8 +89,7 @@ def mix(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Mix:
         raise NasbookError(f"alphas are {list(alphas)}; wanted is a finite number for each of {story.operations}")
     if not np.isfinite(sharpness) or sharpness < 0:
         raise NasbookError(f"sharpness is {sharpness!r}; it must be a finite number of at least 0")
-    raised = np.exp(sharpness * (logits - logits.max()))
-    weights = raised / raised.sum()
+    weights = softmax(sharpness * logits)
     blend = np.einsum("o,ochw->chw", weights, story.outputs)  # (O,), (O, C, H', W') -> (C, H', W')
     # by the logits: at sharpness 0 all weights are equal, and the best stays the best
     chosen = int(np.where(story.allowed, logits, -np.inf).argmax())

@@ -183,18 +183,12 @@ def _training_part(trace: pd.DataFrame) -> str:
 
 
 def _entropy_part(trace: pd.DataFrame) -> str:
-    parts = []
-    for kind in _kinds_of(trace, "entropy_"):
-        values = series(trace, f"entropy_{kind}", "search")
-        parts.append(f"{kind} {values.iloc[0]:.3f} -> {values.iloc[-1]:.3f}")
+    parts = [f"{kind} {values[0]:.3f} -> {values[-1]:.3f}" for kind, values in _by_kind(trace, "entropy_")]
     return f"entropy of the alphas in nats per edge: {', '.join(parts)}" if parts else ""
 
 
 def _skips_part(trace: pd.DataFrame) -> str:
-    parts = []
-    for kind in _kinds_of(trace, "skips_"):
-        values = series(trace, f"skips_{kind}", "search")
-        parts.append(f"{values.iloc[-1]:.0f} in the {kind} cell")
+    parts = [f"{values[-1]:.0f} in the {kind} cell" for kind, values in _by_kind(trace, "skips_")]
     return f"skip connections: {', '.join(parts)}" if parts else ""
 
 
@@ -206,6 +200,6 @@ def _broken_part(trace: pd.DataFrame) -> str:
     return f"{first['quantity']} of {first['split']} is not a finite number from epoch {int(first['step'])} on"
 
 
-def _kinds_of(trace: pd.DataFrame, prefix: str) -> list[str]:
-    found = trace["quantity"].unique()
-    return sorted(name.removeprefix(prefix) for name in found if name.startswith(prefix))
+def _by_kind(trace: pd.DataFrame, prefix: str) -> list[tuple[str, np.ndarray]]:
+    found = sorted(name for name in trace["quantity"].unique() if name.startswith(prefix))
+    return [(name.removeprefix(prefix), series(trace, name, "search").to_numpy()) for name in found]

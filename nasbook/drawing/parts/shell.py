@@ -46,13 +46,17 @@ class Shell(ipywidgets.VBox):
         """The frame of the present values."""
         return self.render(**{name: control.value for name, control in self.controls.items()})
 
+    def left(self) -> Frame:
+        """What remains for a reader without a kernel."""
+        return self.now()
+
     def _show(self, change: Mapping | None = None) -> None:
         with self.errors:
             svg, sentence = self.now()
             self.frame.value = f'{svg}<p aria-live="polite" style="{LINES}">{escape(sentence)}</p>'
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        svg, sentence = self.now()
+        svg, sentence = self.left()
         return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": svg, "text/plain": sentence}
 
 
@@ -74,10 +78,9 @@ class Stills(Shell):
         self.stills, self.size = stills, (width, height)
         super().__init__(render, controls, height)
 
-    def _repr_mimebundle_(self, **kwargs) -> dict:
+    def left(self) -> Frame:
         now = {name: control.value for name, control in self.controls.items()}
-        left = stack([self.render(**now | still) for still in self.stills], *self.size)
-        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left.svg, "text/plain": left.sentence}
+        return stack([self.render(**now | still) for still in self.stills], *self.size)
 
 
 def slider(description: str, value: float, low: float, high: float, step: float = 0.01) -> ipywidgets.FloatSlider:

@@ -49,9 +49,8 @@ class Scrubber(shell.Shell):
         room = frames.height(stories) + WORDS + STORY * (len(stories) - 1)
         super().__init__(render, {"epoch": self.slider, **shown}, room, extra=(self.play,))
 
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        left = frames.still(self.stories, self.menus["kind"].value, self.menus["edge"].value)
-        return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": left.svg, "text/plain": left.sentence}
+    def left(self) -> shell.Frame:
+        return frames.still(self.stories, self.menus["kind"].value, self.menus["edge"].value)
 
 
 def explore(*stories: Story) -> Scrubber:
