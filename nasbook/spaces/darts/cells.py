@@ -39,28 +39,17 @@ class Preprocess(nn.Module):
 class SearchCell(nn.Module):
     """A cell that holds every candidate on every edge, and runs those with a weight that is not zero.
 
-    ``channel_share`` K, which divides the channels: operations see one channel in K (:mod:`.partial`). The cell that a
-    search runs is :class:`.grouped.GroupedCell`: this one, and quicker where every operation runs.
+    This is the cell to read; a search runs :class:`.grouped.GroupedCell`, which computes the same, and quicker.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        stride: int,
-        operations: Sequence[str],
-        nodes: int,
-        *,
-        channel_share: int = 1,
-    ) -> None:
+    def __init__(self, channels: int, stride: int, operations: Sequence[str], nodes: int) -> None:
         super().__init__()
-        self.channel_share = channel_share
         self.stride = stride
         self.operations = tuple(operations)
         self.ends = cell_edges(nodes)
         self.edges = nn.ModuleList(
             nn.ModuleList(
-                make_operation(name, channels // channel_share, stride if source < 2 else 1, searching=True)
-                for name in operations
+                make_operation(name, channels, stride if source < 2 else 1, searching=True) for name in operations
             )
             for _, source in self.ends
         )
@@ -77,17 +66,28 @@ class SearchCell(nn.Module):
         """``far``, ``near`` (B, C, H, W) preprocessed inputs; ``weights`` (E, O) on their device; ``active[e]``
         the operations that edge e runs; ``disturb`` what befalls their outputs. Returns (B, nodes * C, H', W').
         """
-        states = States(far, near, weights, self.channel_share, self.stride)
-        terms: list[Tensor] = []
-        for edge, (node, source) in enumerate(self.ends):
-            for op in active[edge]:
-                y = self.edges[edge][op](states.seen[source])  # (B, C, H', W'), or with C/K channels
+        states = [far, near]
+        for node in range(2, self.ends[-1][0] + 1):
+            states.append(self.blend(node, states, weights, active, disturb))
+        return torch.cat(states[2:], dim=1)  # (B, nodes * C, H', W')
+
+    def blend(
+        self,
+        node: int,
+        states: Sequence[Tensor],
+        weights: Tensor,
+        active: list[list[int]],
+        disturb: Disturbance | None,
+    ) -> Tensor:
+        """What ``node`` receives from the ``states`` (B, C, H, W) before it: the sum over its edges of the operations'
+        outputs, each times its weight, (B, C, H', W')."""
+        terms = []
+        for edge, (end, source) in enumerate(self.ends):
+            for op in active[edge] if end == node else ():
+                y = self.edges[edge][op](states[source])  # (B, C, H', W')
                 y = y if disturb is None else disturb(self.operations[op], y)
-                terms.append(weights[edge, op] * y)  # (B, C, H', W')
-            if source == node - 1:
-                states.receive(sum(terms[1:], terms[0]) if terms else self.nothing(states.seen[1]))
-                terms = []
-        return torch.cat(states.nodes, dim=1)  # (B, nodes * C, H', W')
+                terms.append(weights[edge, op] * y)
+        return sum(terms[1:], terms[0]) if terms else self.nothing(states[1])
 
 
 class Cell(nn.Module):

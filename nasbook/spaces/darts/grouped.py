@@ -16,31 +16,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook.spaces.darts.cells import Disturbance, SearchCell
-from nasbook.spaces.darts.partial import States
+from nasbook.spaces.darts.cells import Disturbance
+from nasbook.spaces.darts.partial import PartialCell, States
 from nasbook.spaces.operations import FactorizedReduce, Zero
 
 Seen = list[tuple[list[nn.BatchNorm2d], Tensor]]
 """BatchNorm layers, and mean and variance (2, channels) of what they saw: side by side, or one for all of them."""
 
 
-class GroupedCell(SearchCell):
-    """The plain cell, which runs as a few wide operations where all of them run, in training mode: equal up to
+class GroupedCell(PartialCell):
+    """The cell of a search, which runs as a few wide operations where all of them run, in training mode: equal up to
     rounding, and quicker.
 
     ``grouped`` False: it does not. It is an attribute too, and may change at any time.
     """
 
     def __init__(
-        self, channels: int, stride: int, operations: Sequence[str], nodes: int, *, grouped: bool = True, **options: Any
+        self,
+        channels: int,
+        stride: int,
+        operations: Sequence[str],
+        nodes: int,
+        *,
+        grouped: bool = True,
+        channel_share: int = 1,
     ) -> None:
-        super().__init__(channels, stride, operations, nodes, **options)
+        super().__init__(channels, stride, operations, nodes, channel_share=channel_share)
         self.grouped = grouped
 
     def forward(
@@ -58,7 +64,7 @@ class GroupedCell(SearchCell):
         return super().forward(far, near, weights, active, disturb)
 
 
-def grouped_forward(cell: SearchCell, far: Tensor, near: Tensor, weights: Tensor) -> Tensor:
+def grouped_forward(cell: PartialCell, far: Tensor, near: Tensor, weights: Tensor) -> Tensor:
     """What the plain ``cell`` gives in training mode when every edge runs all of its operations.
 
     ``far``, ``near`` (B, C, H, W) preprocessed inputs; ``weights`` (E, O) on their device. Returns

@@ -18,7 +18,7 @@ class CellSupernet(CellStack):
     """The network that contains every architecture of a cell space.
 
     ``fixed_reduction``: reductions are GDAS's fixed cell, and only the normal cell is searched. ``grouped`` and
-    ``channel_share``: see :class:`.GroupedCell` and :class:`.SearchCell`. Architecture parameters are not part of the
+    ``channel_share``: see :class:`.GroupedCell` and :class:`.PartialCell`. Architecture parameters are not part of the
     module: they come in as paths. Raises NasbookError for sizes that cannot be.
     """
 

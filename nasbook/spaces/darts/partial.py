@@ -7,9 +7,37 @@ the shuffle at its end sees to it that these are others at each node.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from nasbook.spaces.cells import Disturbance, SearchCell
+
+
+class PartialCell(SearchCell):
+    """A cell whose operations see one channel in ``channel_share`` K, which divides ``channels``; 1: all of them."""
+
+    def __init__(
+        self, channels: int, stride: int, operations: Sequence[str], nodes: int, *, channel_share: int = 1
+    ) -> None:
+        super().__init__(channels // channel_share, stride, operations, nodes)
+        self.channel_share = channel_share
+
+    def forward(
+        self,
+        far: Tensor,
+        near: Tensor,
+        weights: Tensor,
+        active: list[list[int]],
+        disturb: Disturbance | None = None,
+    ) -> Tensor:
+        """As :meth:`.SearchCell.forward`: (B, C, H, W) twice and (E, O) to (B, nodes * C, H', W')."""
+        states = States(far, near, weights, self.channel_share, self.stride)
+        for node in range(2, self.ends[-1][0] + 1):
+            states.receive(self.blend(node, states.seen, weights, active, disturb))
+        return torch.cat(states.nodes, dim=1)  # (B, nodes * C, H', W')
 
 
 class States:
