@@ -53,7 +53,7 @@ class TrainConfig(LoopConfig):
     lr_end: float = Field(0.0, ge=0)
     drop_path: float = Field(0.2, ge=0, lt=1)
     auxiliary_weight: float = Field(0.4, ge=0)
-    cutout: int = Field(16, ge=0)
+    cutout: int = Field(16, ge=0, le=1024)
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
