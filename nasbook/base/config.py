@@ -41,10 +41,10 @@ class LoopConfig(Config):
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(3e-4, ge=0)
     clip: float = Field(5.0, gt=0)
-    padding: int = Field(4, ge=0)
+    padding: int = Field(4, ge=0, le=1024)
     bfloat16: bool | None = None
     channels_last: bool | None = None
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=1024)
 
 
 def profile_values(profiles: Mapping[str, Mapping[str, Any]], profile: str, seed: object) -> dict[str, Any]:

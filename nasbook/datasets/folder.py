@@ -97,7 +97,9 @@ def _files(root: Path) -> dict[str, list[Path]]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    deeper = [path for below in _visible(folder, folders=True) for path in _pictures(below)]
+    # a link could lead round in a circle
+    inner = [below for below in _visible(folder, folders=True) if not below.is_symlink()]
+    deeper = [path for below in inner for path in _pictures(below)]
     return [*_visible(folder, folders=False), *deeper]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import numpy as np
 import torch
@@ -10,25 +11,31 @@ import torch
 from nasbook.base.errors import NasbookError
 from nasbook.datasets.arrays import whole
 
+MOST = 10**6
+"""More classes than any set of images has."""
+
 
 def check_name(name: object) -> None:
     """Raise NasbookError unless ``name`` can name a set of images."""
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or not name.isprintable():
         raise NasbookError(
-            f"the name of the images comes first and is a text such as 'mine', not {type(name).__name__}"
+            f"the name of the images comes first and is a line of text such as 'mine', not {type(name).__name__}"
         )
 
 
 def class_names(name: str, classes: object) -> tuple[str, ...]:
     """One text for each label; whole numbers are names too. Raises NasbookError for anything else, and for twins."""
-    listed = list(classes) if isinstance(classes, tuple | list | range | np.ndarray) else None
+    # a range may be too long to be listed
+    listed = list(classes[: MOST + 1]) if isinstance(classes, tuple | list | range | np.ndarray) else None
     if listed is None or not all(isinstance(one, str) or whole(one) is not None for one in listed):
         shown = " ".join(repr(classes).split())
         raise NasbookError(f"{name}: classes must list one name for each label, such as ('cat', 'dog'), not {shown}")
     names = tuple(map(str, listed))
-    for place, one in enumerate(names):
-        if one in names[:place]:
-            raise NasbookError(f"{name}: classes lists {one!r} twice; each label needs a name of its own")
+    if len(names) > MOST:
+        raise NasbookError(f"{name}: classes lists more than {MOST:,} names")
+    if len(set(names)) < len(names):
+        twin = Counter(names).most_common(1)[0][0]
+        raise NasbookError(f"{name}: classes lists {twin!r} twice; each label needs a name of its own")
     return names
 
 
@@ -71,12 +78,14 @@ def triple(name: str, what: str, values: object) -> tuple[float, float, float]:
 def _tensor(name: str, part: str, what: str, values: object) -> torch.Tensor:
     """``values`` as a tensor; arrays are copied, in any byte order and with any strides, so that nothing is shared."""
     if isinstance(values, torch.Tensor):
+        if values.is_meta or values.layout != torch.strided:
+            raise NasbookError(f"{name}: the {part} {what} are a tensor without plain numbers: give a dense one")
         return values
     try:
         array = np.array(values, order="C")
     except ValueError as error:  # rows of different lengths
         raise NasbookError(f"{name}: the {part} {what} are no array ({error})") from error
-    if array.dtype.kind not in "buifc":
+    if array.dtype.kind not in "buifc" or array.dtype.char in "gG":  # nor the long ones, which PyTorch lacks
         hint = ": np.unique(labels, return_inverse=True) gives classes and numbers" if array.dtype.kind in "UT" else ""
         kind = "whole numbers from 0" if what == "labels" else "uint8 (0 to 255)"
         raise NasbookError(

@@ -64,10 +64,9 @@ class Run(Shown):
             raise NasbookError(f"no run in {folder}: it has no config.json")
         run = cls(folder)
         method = run.config.get("method")
-        if method in OWN_SETTING and OWN_SETTING[method] not in run.config:
-            said = (
-                f"{run.folder / 'config.json'} says the method {method!r} and lacks its setting {OWN_SETTING[method]!r}"
-            )
+        own = OWN_SETTING.get(str(method))
+        if own is not None and own not in run.config:
+            said = f"{run.folder / 'config.json'} says the method {method!r} and lacks its setting {own!r}"
             raise NasbookError(f"{said}: restore the file, or delete the folder")
         return run
 

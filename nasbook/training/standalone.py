@@ -47,7 +47,7 @@ class TrainConfig(LoopConfig):
     clip: float | None = Field(5.0, gt=0)
     drop_path: float = Field(0.2, ge=0, lt=1)
     auxiliary_weight: float = Field(0.4, ge=0)
-    cutout: int = Field(16, ge=0)
+    cutout: int = Field(16, ge=0, le=1024)
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {

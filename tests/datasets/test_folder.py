@@ -104,6 +104,11 @@ def test_pictures_of_any_kind_are_read_and_other_files_passed_over(tmp_path):
     assert data.classes == tuple(COLOURS) and torch.bincount(data.labels).tolist() == [2, 2, 7]
 
 
+def test_a_link_does_not_lead_round_in_a_circle(tmp_path):
+    (fill(tmp_path) / "red" / "up").symlink_to(tmp_path, target_is_directory=True)
+    assert len(load(tmp_path, test=0)) == 15
+
+
 def broken(folder):
     raw = (folder / "red" / "3.png").read_bytes()
     (folder / "red" / "3.png").write_bytes(raw[: len(raw) // 2])

@@ -77,6 +77,9 @@ REFUSED = [
     ({"classes": [None, 1, 2]}, "classes must list"),
     ({"classes": np.ones((3, 3))}, "classes must list"),
     ({"classes": ("red", "green", "red")}, "classes lists 'red' twice"),
+    ({"classes": range(10**12)}, "classes lists more than 1,000,000 names"),
+    ({"images": IMAGES.astype(np.longdouble)}, "must be uint8"),
+    ({"images": torch.from_numpy(IMAGES).to_sparse()}, "without plain numbers: give a dense one"),
     ({"mean": 0.5, "std": 0.2}, "mean needs one number per channel, .* not 0.5"),
     ({"mean": (0.5, 0.5, 0.5), "std": "0.2"}, "std needs one number per channel, .* not '0.2'"),
     ({"mean": ("a", "b", "c"), "std": (0.2, 0.2, 0.2)}, "mean needs one number per channel"),
@@ -103,6 +106,6 @@ def test_what_is_no_image_set_is_one_sentence(changes, said):
 
 def test_a_forgotten_name_is_noticed():
     with pytest.raises(
-        NasbookError, match="the name of the images comes first and is a text such as 'mine', not ndarray"
+        NasbookError, match="the name of the images comes first and is a line of text such as 'mine', not ndarray"
     ):
         nb.datasets.from_arrays(IMAGES, IMAGES, LABELS, CLASSES)

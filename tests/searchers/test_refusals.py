@@ -29,6 +29,8 @@ import nasbook as nb
         ({"cells": 2}, "cells is 2"),
         ({"weight_lr": float("inf")}, "weight_lr is inf"),
         ({"nodes": 0}, "nodes is 0"),
+        ({"padding": 10**9}, "padding is 1000000000"),
+        ({"threads": 10**9}, "threads is 1000000000: .*less than or equal to 1024"),
     ],
 )
 def test_bad_settings_are_refused_in_one_sentence(digits, tmp_path, overrides, said):

@@ -76,6 +76,16 @@ def test_a_search_of_such_a_size_is_refused_and_leaves_no_folder(digits, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def test_other_settings_without_an_end_are_refused(digits, tmp_path):
+    with pytest.raises(nb.NasbookError, match="cutout is 1000000000"):
+        nb.train(DARTS.network(4, 3, 10), data=digits, out=tmp_path / "run", cutout=MUCH)
+    with pytest.raises(nb.NasbookError, match="aggregates is 1000000000"):
+        nb.search("enas", data=digits, out=tmp_path / "run", aggregates=MUCH)
+    with pytest.raises(nb.NasbookError, match="nodes"):
+        MicroSupernet(8, 3, nodes="5")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_published_sizes_fit_a_laptop(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"total": 4 * 2**30})())
     for name in nb.searchers.METHODS:

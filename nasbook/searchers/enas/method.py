@@ -76,7 +76,7 @@ class Config(LoopConfig):
     operation_prior: float = 0.25
     controller_lr: float = Field(0.0035, gt=0)
     controller_steps: int = Field(30, ge=0)
-    aggregates: int = Field(10, gt=0)
+    aggregates: int = Field(10, gt=0, le=100_000)
     entropy_weight: float = Field(1e-4, ge=0)
     entropy: Literal["full", "sampled"] = "full"
     penalty: Literal["true", "code"] = "true"

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasbook.base import checks
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.blocks.micro_cells import MICRO_OPERATIONS, loose_ends
 from nasbook.spaces.darts.cells import Cell, Disturbance
@@ -171,6 +172,7 @@ class MicroSupernet(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        checks.whole(nodes, "nodes", 1)
         check_sizes(channels, cells, classes, 2, operations=2 * edge_count(nodes) * len(operations))
         self.sequence, self.nodes, self.operations = micro_sequence(cells), nodes, tuple(operations)
         with torch.random.fork_rng(devices=[]):

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from nasbook.spaces.darts.partial import States
 from nasbook.spaces.names import Node, cell_edges
 from nasbook.spaces.operations import FactorizedReduce, Zero, conv, drop_path, make_operation, skip
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasbook.spaces.cells import Disturbance, SearchCell
+from nasbook.spaces.darts.cells import Disturbance, SearchCell
 
 
 class PartialCell(SearchCell):
