@@ -19,8 +19,8 @@ from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import correct, descend_alphas, descend_weights, move_alphas
 from nasbook.training.state import Search, SearchConfig, Splits
+from nasbook.training.steps import correct, descend_alphas, descend_weights, move_alphas
 from nasbook.training.unrolled import architecture_gradient
 
 

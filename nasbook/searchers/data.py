@@ -21,8 +21,8 @@ from nasbook.relaxations.derivation import probable_code_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import descend_alphas, descend_weights
 from nasbook.training.state import Search, SearchConfig, Splits
+from nasbook.training.steps import descend_alphas, descend_weights
 
 
 class Config(SearchConfig):

@@ -24,8 +24,8 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_block
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import back_propagate, clear_weights, correct, move_alphas_behind, move_weights
 from nasbook.training.state import Search, SearchConfig
+from nasbook.training.steps import back_propagate, clear_weights, correct, move_alphas_behind, move_weights
 
 
 class Config(SearchConfig):

@@ -19,8 +19,9 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import cell_edges
 from nasbook.training.numerics import stream
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import accuracy, descend_weights
+from nasbook.training.search import accuracy
 from nasbook.training.state import Search, SearchConfig, Splits
+from nasbook.training.steps import descend_weights
 
 
 class Config(SearchConfig):

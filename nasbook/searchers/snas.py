@@ -24,8 +24,8 @@ from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_path
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import descend_both
 from nasbook.training.state import Search, SearchConfig, Splits
+from nasbook.training.steps import descend_both
 
 
 class Config(SearchConfig):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_MODULES = ("loop", "memory", "numerics", "scoring", "search", "standalone", "state", "unrolled")
+_MODULES = ("loop", "memory", "numerics", "scoring", "search", "standalone", "state", "steps", "unrolled")
 
 __all__ = sorted(["architecture_gradient", *_MODULES])
 

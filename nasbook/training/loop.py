@@ -2,7 +2,7 @@
 
 What differs between a search, ENAS, a stand-alone training, a child and a training of the tables comes as arguments:
 which steps a batch takes, and what an epoch's end writes down. The gradient is in the steps: a method's ``weight_step``
-and ``architecture_step`` end in ``descend_weights`` and ``descend_alphas`` of ``nasbook.training.search``, ENAS has its
+and ``architecture_step`` end in ``descend_weights`` and ``descend_alphas`` of ``nasbook.training.steps``, ENAS has its
 own ``weight_step``, and whatever else learns takes the ``train_step`` of ``nasbook.training.standalone``.
 """
 

@@ -62,7 +62,7 @@ class Lookup(Evaluator):
         self, table: Table, *, split: str = "valid", epochs: int | None = None, seed: int | str | None = DRAWN
     ) -> None:
         if not all(hasattr(table, name) for name in ("space", "epochs", "seeds", "accuracy", "seconds")):
-            raise NasbookError(f"table is a {type(table).__name__}; it must come from nasbook.trials.tables.load(...)")
+            raise NasbookError(f"table is a {type(table).__name__}; it must come from nasbook.benchmarks.load(...)")
         self.table, self.split, self.seed = table, split, seed
         self.epochs = max(table.epochs) if epochs is None else epochs
         if isinstance(seed, str):

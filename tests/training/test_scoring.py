@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
 from nasbook.searchers.enas import PROFILES, Config, loop as sharing
-from nasbook.spaces.darts import cells
+from nasbook.spaces.darts import grouped
 from nasbook.training import search as loop
 from nasbook.training.scoring import score, taken
 from nasbook.trials.evaluators import SharedWeights
@@ -79,8 +79,8 @@ def test_the_modes_come_back_after_an_error(digits):
 
 def test_a_search_cell_groups_its_operations_while_it_is_judged(digits, monkeypatch):
     """In evaluation mode it would not, and the bits would be others."""
-    search, calls, original = begin("darts", digits), [], cells.grouped_forward
-    monkeypatch.setattr(cells, "grouped_forward", lambda cell, *rest: calls.append(cell) or original(cell, *rest))
+    search, calls, original = begin("darts", digits), [], grouped.grouped_forward
+    monkeypatch.setattr(grouped, "grouped_forward", lambda cell, *rest: calls.append(cell) or original(cell, *rest))
     paths = {kind: torch.full(alpha.shape, 1 / 8) for kind, alpha in search.alphas.items()}
     loop.accuracy(search, lambda: paths, torch.arange(64))
     assert len(calls) == search.config.cells
