@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import nasbook
-from nasbook import notebook_files
+from nasbook.book.running import notebook_files
 from nasbook.book import chapters
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,6 +5,7 @@ Every import counts, at the top of a file or in a function, for types only, or b
 
 import ast
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import nasbook
@@ -65,6 +66,11 @@ def place(module):
 def wrong(module, target):
     (floor, folder), (other, neighbour) = place(module), place(target)
     return other > floor or (other == floor and neighbour != folder)
+
+
+def test_every_module_is_imported_without_fault():
+    for module in arrows().keys() - {"__main__"}:
+        import_module(f"nasbook.{module}")
 
 
 def test_every_arrow_points_down():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from nasbook import notebook_files
+from nasbook.book.running import notebook_files
 from nasbook.base.files import repository, write_atomically
 
 CHAPTERS = {

@@ -248,7 +248,7 @@ class Run(Shown):
         return self._drawn("scrubber", *(run.story(name) for run, name in zip(runs, names)))
 
     def story(self, name: str = ""):
-        """What the scrubber draws of this search: a plain ``drawing.story.Story`` called ``name``."""
+        """What the scrubber draws of this search: a plain ``drawing.scrubber.story.Story`` called ``name``."""
         cells = [genotype.kinds for genotype in self.genotypes]
         return self._drawn("story", self.alphas, self.steps, self.kinds, self.operations, cells, name)
 

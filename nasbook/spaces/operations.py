@@ -33,22 +33,29 @@ class Zero(nn.Module):
 
 
 class StridedPointwise(nn.Conv2d):
-    """A 1x1 convolution of ``stride`` 2 or more, without bias, that begins at row and column ``first``.
+    """A 1x1 convolution of ``stride`` 2 or more, without bias, that begins at row and column ``first``; with
+    ``rectify``, behind a ReLU.
 
     Off CUDA it is one of stride 1 on the pixels that it reads: same weights, same numbers. oneDNN's strided kernel
     writes past its buffers on processors without AVX-512 (uxlfoundation/oneDNN issue 6035), which crashes, hangs, or
     changes gradients unseen.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: tuple[int, int], first: int = 0) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: tuple[int, int], first: int = 0, *, rectify: bool = False
+    ) -> None:
         super().__init__(channels_in, channels_out, 1, stride=stride, bias=False)
-        self.first = first
+        self.first, self.rectify = first, rectify
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, Cin, H, W) to (B, Cout, ceil((H - first)/s), ceil((W - first)/s))."""
         if x.is_cuda:
-            return super().forward(x[:, :, self.first :, self.first :])  # (B, Cout, H', W')
-        return F.conv2d(every(self.stride, x, self.first), self.weight)  # (B, Cout, H', W')
+            x = x[:, :, self.first :, self.first :]  # (B, Cin, H - first, W - first)
+            return super().forward(F.relu(x) if self.rectify else x)  # (B, Cout, H', W')
+        seen = every(self.stride, x, self.first)  # (B, Cin, H', W')
+        # either way dense, for the convolution and its two gradients would each copy a slice again
+        seen = F.relu(seen) if self.rectify else dense(seen)
+        return F.conv2d(seen, self.weight)  # (B, Cout, H', W')
 
 
 def every(stride: tuple[int, int], x: Tensor, first: int = 0) -> Tensor:
@@ -60,6 +67,12 @@ def every(stride: tuple[int, int], x: Tensor, first: int = 0) -> Tensor:
     if not x.is_contiguous(memory_format=torch.channels_last):
         return x[:, :, rows, columns]  # (B, C, H', W')
     return x.permute(0, 2, 3, 1)[:, rows, columns].permute(0, 3, 1, 2)  # (B, H', W', C) -> (B, C, H', W')
+
+
+def dense(x: Tensor) -> Tensor:
+    """``x`` (B, C, H, W) without gaps in memory, its channels last if they were."""
+    last = x.stride(1) == 1 and x.shape[1] > 1
+    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 class FactorizedReduce(nn.Module):
@@ -80,13 +93,12 @@ class FactorizedReduce(nn.Module):
                 f"a stride-2 skip connection splits its channels in two halves, and {channels_out} is odd: "
                 f"choose an even number of channels, such as {channels_out + 1}"
             )
-        self.even = StridedPointwise(channels_in, channels_out // 2, (2, 2))
-        self.odd = StridedPointwise(channels_in, channels_out // 2, (2, 2), first=1)
+        self.even = StridedPointwise(channels_in, channels_out // 2, (2, 2), rectify=rectify)
+        self.odd = StridedPointwise(channels_in, channels_out // 2, (2, 2), first=1, rectify=rectify)
         self.norm = nn.BatchNorm2d(channels_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, Cin, H, W) to (B, Cout, ceil(H/2), ceil(W/2))."""
-        x = F.relu(x) if self.rectify else x
         if x.shape[2] % 2 or x.shape[3] % 2:
             x = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))  # (B, Cin, 2 ceil(H/2), 2 ceil(W/2))
         halves = torch.cat([self.even(x), self.odd(x)], dim=1)  # (B, Cout, ceil(H/2), ceil(W/2))
@@ -163,7 +175,7 @@ OPERATIONS: dict[str, Maker] = {
     "conv_1x1": lambda C, stride, affine: conv(C, C, 1, stride, affine),
 }
 """Name to maker(channels, stride, affine). A new operation is an entry here, its name in ``names.py`` and its look
-in ``drawing/style.py``."""
+in ``drawing/parts/style.py``."""
 
 POOLS = frozenset({"max_pool_3x3", "avg_pool_3x3"})
 """Operations that a super-net follows by BatchNorm."""

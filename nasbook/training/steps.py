@@ -1,6 +1,6 @@
 """The steps of a one-shot search: along which gradient weights and alphas move, and what a step leaves alone.
 
-A method's ``weight_step`` and ``architecture_step`` end in one of these; nowhere else do weights or alphas move.
+The ``weight_step`` and ``architecture_step`` of a method with alphas end in one of these; ENAS has steps of its own.
 """
 
 from __future__ import annotations

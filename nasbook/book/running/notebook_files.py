@@ -98,14 +98,18 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
     """A copy that holds nothing which differs from run to run or from machine to machine without need.
 
     Widget state and views, papermill's and Jupyter's times and paths, the Python version and empty tag
-    lists go; sources, outputs, execution counts, cell ids and tags stay. A view without its state hides
+    lists go, and what one stream printed is one output; sources, outputs, execution counts, cell ids and tags stay. A view without its state hides
     the still picture beside it, so both go.
     """
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+
     book = nbformat.from_dict(notebook)
     book.nbformat, book.nbformat_minor = 4, 5
     book.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE})
     book.cells = [cell for cell in book.cells if _ERROR_MARK not in cell.metadata.get("tags", [])]
+    join = CoalesceStreamsPreprocessor()
     for position, cell in enumerate(book.cells):
+        cell, _ = join.preprocess_cell(cell, {}, position)
         injected = INJECTED in cell.metadata.get("tags", [])
         cell["id"] = INJECTED if injected else cell.get("id") or f"cell-{position:02d}"
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in CELL_METADATA and v}
