@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
-from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
@@ -30,12 +29,8 @@ ESTIMATORS = {
     "scalar trick, one runs": "hard",
 }
 """Name -> which of the two samples, "soft" or "hard", the estimator belongs to."""
-BARS = (725.0, 96.0, 150.0)
-"""Left, top and width of the bars."""
 MOST = 1.0
 """Where the bars end; a longer one is cut and its number tells."""
-BIAS, NOISE = "#D55E00", "#56B4E9"
-DISCS = ": discs hard, dots soft"
 STILLS = ({"tau": 0.1}, {"tau": 1.0}, {"tau": 10.0})
 
 
@@ -50,12 +45,7 @@ class Measured:
 
 
 def prepare(rng: np.random.Generator, draws: int = 10_000) -> np.ndarray:
-    """Standard Gumbel noise (draws, 3) that all frames share, so that a point moves when a control does.
-
-    Raises NasbookError for fewer draws than a frame shows.
-    """
-    if draws < SHOWN:
-        raise NasbookError(f"draws is {draws}: a frame shows {SHOWN}")
+    """Standard Gumbel noise (draws, 3) that all frames share, so that a point moves when a control does."""
     return rng.gumbel(size=(draws, 3))
 
 
@@ -98,12 +88,7 @@ def measure(logits: np.ndarray, noise: np.ndarray, tau: float) -> Measured:
 
 
 def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample: str) -> Frame:
-    """The frame for logits (a, b, 0), a temperature and ``sample`` "soft" or "hard".
-
-    Raises NasbookError for another ``sample`` and for a temperature that is not positive.
-    """
-    if sample not in ("soft", "hard") or not tau > 0:
-        raise NasbookError(f"no frame for tau {tau} and sample {sample!r}: tau is positive, a sample soft or hard")
+    """The frame for logits (a, b, 0), a temperature and ``sample`` "soft" or "hard"."""
     logits = np.array([logit_a, logit_b, 0.0])
     p = softmax(logits)
     soft = softmax((logits + noise[:SHOWN]) / tau)
@@ -120,15 +105,16 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
         f"Temperature {tau:.3g}, p = {_list(p)}: {clear:.0%} of {SHOWN} soft samples lie in a corner, {place}. The "
         f"exact gradient has length {length:.3f}. {said}."
     )
+    outputs = ", ".join(f"{one:g}" for one in OUTPUTS)
     labels = [f"{letter}: p {one:.2f}, drawn {share:.2f}" for letter, one, share in zip(LETTERS, p, shares)]
     parts = [
-        svg.text(20, 26, f"{SHOWN} samples, temperature {tau:.3g}{DISCS * (sample == 'hard')}", 15),
+        svg.text(20, 26, f"{SHOWN} samples, temperature {tau:.3g}{': discs hard, dots soft' * (sample == 'hard')}", 15),
         svg.text(20, 46, f"{clear:.0%} of the soft samples lie in a corner (largest weight above .95)"),
         *triangle(CORNERS, labels),
         *_points(soft, winners, shares, sample),
         *_marks(p, mean),
         svg.text(450, 26, "the gradient of the expected loss, from one draw", 15),
-        svg.text(450, 46, f"A, B, C put out {_outputs()}; loss log(1 + exp(-y))"),
+        svg.text(450, 46, f"A, B, C put out {outputs}; loss log(1 + exp(-y))"),
         *_bars(found, shown, length),
     ]
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
@@ -180,7 +166,7 @@ def _marks(p: np.ndarray, mean: np.ndarray) -> list[str]:
 
 def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
     """Two bars an estimator, bias above noise; those of the other kind of sample are faint, and say so."""
-    left, top, width = BARS
+    left, top, width = 725.0, 96.0, 150.0
     bottom = top + 56 * len(ESTIMATORS)
     x = axes.scale(0, MOST, left, left + width, clip=True)
     parts = axes.columns(x, (0, 0.5, 1), bottom, top - 4)
@@ -190,17 +176,14 @@ def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
         parts.append(svg.text(450, y + 20, name, ink=ink))
         if name not in shown:
             parts.append(svg.text(450, y + 35, f"(pale: made of {ESTIMATORS[name]} samples)", 11, ink=ink))
-        for value, colour, word, drop in ((found.bias[name], BIAS, "bias", 3), (found.noise[name], NOISE, "noise", 20)):
+        bias, noise = (found.bias[name], "#D55E00", "bias", 3), (found.noise[name], "#56B4E9", "noise", 20)
+        for value, colour, word, drop in (bias, noise):
             parts.append(svg.text(left - 8, y + drop + 11, f"{word} {value:.3f}", 11, "end", ink))
             parts.append(svg.rect(left, y + drop, x(value) - left, 13, colour, opacity=opacity))
             if value > MOST:
                 parts.append(svg.text(left + width + 4, y + drop + 11, ">", ink=ink))
     parts.append(svg.line(x(length), top - 10, x(length), bottom, style.INK, width=1.5, dash="5 4"))
     return [*parts, svg.text(450, top - 14, f"dashed: length of the exact gradient, {length:.3f}")]
-
-
-def _outputs() -> str:
-    return ", ".join(f"{one:g}" for one in OUTPUTS)
 
 
 def _list(values: np.ndarray) -> str:

@@ -14,7 +14,6 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.spaces.counting import LANDMARKS, CellFamily, Edges
@@ -29,8 +28,6 @@ INPUTS = (1, 2, ALL)
 DRAWN = 24
 ENUMERATED = 1000
 """Up to this many cells, those that differ in more than naming are counted one by one."""
-SCALE = (30.0, 870.0, 60.0)
-"""Left and right end of the axis in pixels, and the power of ten at its right end."""
 MARKS = ("#CC79A7", "#009E73", "#D55E00", "#0072B2", "#E69F00", "#332288", "#882255", "#56B4E9")
 
 
@@ -67,8 +64,6 @@ def prepare(rng: np.random.Generator) -> Story:
 def render(story: Story, nodes: int, operations: int, inputs: int, naming: bool) -> Frame:
     """The frame of one space; ``naming`` marks cells that are the same up to naming, else equal strings."""
     key = (nodes, operations, inputs)
-    if key not in story.sizes:
-        raise NasbookError(f"no frame for {key}: nodes {NODES}, operations {COUNTS}, inputs {INPUTS}")
     size, unique = story.sizes[key], story.unique[key]
     groups = story.names[key] if naming else story.strings[key]
     counted = f"{unique:,} up to naming" if unique is not None else "too many here to count them up to naming"
@@ -79,9 +74,8 @@ def render(story: Story, nodes: int, operations: int, inputs: int, naming: bool)
         f"{counted}; at a minute each, training all takes {lasting(size)}; of {DRAWN} drawn, {len(set(groups))} are "
         f"different {rule}."
     )
-    title = f"{size:,} strings, {counted}"
     parts = [
-        svg.text(20, 26, title, 15),
+        svg.text(20, 26, f"{size:,} strings, {counted}", 15),
         svg.text(20, 46, f"a minute of training each: {lasting(size)}"),
         *_axis(size),
         svg.text(20, 176, f"{DRAWN} cells drawn at random: {len(set(groups))} different {rule}", 15),
@@ -117,9 +111,9 @@ def _numbered(keys) -> tuple[int, ...]:
 
 
 def _axis(size: int) -> list[str]:
-    left, right, end = SCALE
+    left, right, end = 30, 870, 60  # in pixels, and the power of ten at the right end
     along = axes.scale(0, end, left, right)
-    here, powers = along(log10(size)), range(0, int(end) + 1, 10)
+    here, powers = along(log10(size)), range(0, end + 1, 10)
     clear = [power for power in powers if abs(along(power) - here) > 26]
     parts = [
         svg.line(left, 112, right, 112, style.QUIET, width=1.5),
