@@ -15,7 +15,7 @@ import numpy as np
 from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
-from nasbook.drawing.parts.shell import Frame, Stills, choice, slider
+from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
 
 WIDTH, HEIGHT = 900, 430
 CORNERS = np.array([[215.0, 102.0], [45.0, 385.0], [385.0, 385.0]])
@@ -120,7 +120,7 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(noise: np.ndarray) -> Stills:
+def explore(noise: np.ndarray) -> Shell:
     """The widget: two logits (the third is 0: a common constant changes nothing), the temperature, soft or hard.
 
     Its stills have the temperatures of ``STILLS``.
@@ -131,7 +131,7 @@ def explore(noise: np.ndarray) -> Stills:
         "tau": temperature(),
         "sample": choice("sample", [("hard (one-hot)", "hard"), ("soft (concrete)", "soft")], "hard"),
     }
-    return Stills(lambda **values: render(noise, **values), controls, WIDTH, HEIGHT, STILLS)
+    return Shell(lambda **values: render(noise, **values), controls, HEIGHT, stills=STILLS)
 
 
 def temperature() -> ipywidgets.FloatLogSlider:

@@ -13,8 +13,7 @@ import numpy as np
 
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
-from nasbook.drawing.parts.shell import Stills, slider
-from nasbook.drawing.parts.svg import Frame
+from nasbook.drawing.parts.shell import Frame, Shell, slider
 
 WIDTH, HEIGHT = 900, 440
 MAP, TOP, BIG, LOW = 92.0, 290.0, 176.0, 52.0
@@ -98,7 +97,7 @@ def render(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Fra
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story, alphas: Sequence[float] | None = None) -> Stills:
+def explore(story: Story, alphas: Sequence[float] | None = None) -> Shell:
     """The widget: a slider for each alpha, from ``alphas`` (O,) or 0, and one that sharpens them all.
 
     Its stills have the factors of ``STILLS``.
@@ -114,7 +113,7 @@ def explore(story: Story, alphas: Sequence[float] | None = None) -> Stills:
     def show(sharpness: float, **values: float) -> Frame:
         return render(story, [values[name] for name in story.operations], sharpness)
 
-    return Stills(show, controls, WIDTH, HEIGHT, STILLS)
+    return Shell(show, controls, HEIGHT, stills=STILLS)
 
 
 def _candidate(story: Story, place: int, name: str, share: float, chosen: bool) -> list[str]:

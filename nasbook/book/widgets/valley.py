@@ -15,8 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbook.drawing.parts import axes, style, svg
-from nasbook.drawing.parts.shell import Stills, choice, slider
-from nasbook.drawing.parts.svg import Frame
+from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
 
 WIDTH, HEIGHT = 900, 500
 LOW, HIGH = -2.5, 3.5
@@ -103,7 +102,7 @@ def render(xi: float, inner: int, alpha: float, w: float, bend: float = 0.0, rad
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore() -> Stills:
+def explore() -> Shell:
     """The widget: the virtual step, steps on w, the start, the shape of L_train and the radius of the difference.
 
     Its stills have the virtual steps of ``STILLS``.
@@ -116,7 +115,7 @@ def explore() -> Stills:
         "bend": choice("bend of L_train", [("0: a parabola", BENDS[0]), ("0.1: no parabola", BENDS[1])]),
         "radius": choice("radius", [(f"{one:g}", one) for one in RADII]),
     }
-    return Stills(render, controls, WIDTH, HEIGHT, STILLS)
+    return Shell(render, controls, HEIGHT, stills=STILLS)
 
 
 def _place(alpha: float, w: float) -> tuple[float, float]:

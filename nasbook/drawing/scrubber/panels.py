@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,14 +24,10 @@ HEAD = 70
 
 TURN = -62
 
-GRID = "#E2E2E2"
 ABOVE, BELOW = (179, 88, 6), (84, 39, 136)
-NEW = "#FFF2B3"
+"""Orange for more than uniform, violet for less, as in the heat maps over time."""
 POINTS = 60
 """A curve of more snapshots is drawn through so many of them."""
-
-MARKS = {1: "+ ", 0: "", -1: "\u2212 "}
-"""Before the name of what is new, kept and gone."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def heat(
     index, first = story.at(epoch), top + HEAD
     chance = story.chance[index, story.kinds.index(kind)].tolist()
     new, gone = story.changes(epoch, kind)
-    parts, signs = [f'<g stroke="{GRID}" stroke-width="0.5">'], []
+    parts, signs = ['<g stroke="#E2E2E2" stroke-width="0.5">'], []
     for place, operation in enumerate(story.operations):
         x, ink = column.heat + (place + 0.6) * column.cell, style.look(operation).ink
         signs.append(svg.text(x, first - 6, label(operation), 11, ink=ink, turn=TURN))
@@ -98,7 +95,8 @@ def heat(
         signs.append(svg.text(column.heat - 6, y + tall / 2 + 4, pretty(name), 11, "end"))
         for place, operation in enumerate(story.operations):
             x, value, pair = column.heat + place * column.cell, chance[row][place], (row, operation)
-            colour, said = _colour((value - 1 / len(story.operations)) / reach), f"{operation} on {name}: {value:.3f}"
+            share, said = (value - 1 / len(story.operations)) / reach, f"{operation} on {name}: {value:.3f}"
+            colour = style.tint(ABOVE if share > 0 else BELOW, abs(share))
             parts.append(svg.rect(x, y, column.cell, tall, colour, said if told else ""))
             middle = x + column.cell / 2, y + tall / 2
             if pair in story.kept[index, kind]:
@@ -162,9 +160,9 @@ def area(story: Story, column: Column, epoch: int, kind: str, edge: str, box: Bo
     ys = box.bottom - np.minimum(tops, 1) * (box.bottom - box.top)
     if len(xs) == 1:
         xs, ys = np.array([box.left, box.right]), np.repeat(ys, 2, axis=0)
-    heights, law = _spread(story, box), story.chance[index, row, place]
-    ends = ys[-1]
-    parts = []
+    # baselines of the names, the last on top as in the stack
+    heights = np.linspace(box.bottom, box.top + 8, len(story.operations))
+    law, ends, parts = story.chance[index, row, place], ys[-1], []
     for number, operation in enumerate(story.operations):
         look, y = style.look(operation), heights[number]
         # (points, 2) lower rim, then (points, 2) upper rim back
@@ -186,6 +184,10 @@ class Curve(NamedTuple):
     dash: str
     steps: Sequence[int]
     values: np.ndarray
+
+    def at(self, epoch: int) -> int:
+        """The last snapshot that was taken by ``epoch``, else the first."""
+        return max(bisect_right(self.steps, epoch) - 1, 0)
 
 
 class Box(NamedTuple):
@@ -225,7 +227,7 @@ def curves(found: Sequence[Curve], box: Box, epoch: int, span: tuple[int, int], 
         xs = box.xs([one.steps[each] for each in taken], span)
         ys = axes.scale(low, high, box.bottom, box.top)(one.values)
         parts.append(svg.polyline(zip(xs.tolist(), ys[taken].tolist()), one.colour, width=2, dash=one.dash))
-        now = max(int(np.searchsorted(one.steps, epoch, side="right")) - 1, 0)
+        now = one.at(epoch)
         x, y = float(box.xs([one.steps[now]], span)[0]), float(ys[now])
         parts.append(svg.rect(x - 4, y - 4, 8, 8, one.colour) if place else svg.circle(x, y, 4.5, one.colour))
     return parts
@@ -235,9 +237,8 @@ def key(found: Sequence[Curve], epoch: int, left: float, top: float, wide: float
     """The curves' names with their values now, each ``wide`` pixels from the last."""
     parts = []
     for place, one in enumerate(found):
-        x, now = left + place * wide, max(int(np.searchsorted(one.steps, epoch, side="right")) - 1, 0)
-        words = f"{one.name}: {format(one.values[now], form)}"
-        parts += axes.key(x, top, words, one.colour, 12, 11, width=2, dash=one.dash)
+        words = f"{one.name}: {format(one.values[one.at(epoch)], form)}"
+        parts += axes.key(left + place * wide, top, words, one.colour, 12, 11, width=2, dash=one.dash)
     return parts
 
 
@@ -253,28 +254,17 @@ def _arrow(start: float, end: float, y: float, operation: str, mark: int, thin: 
 
 
 def _plate(x: float, y: float, operation: str, mark: int) -> list[str]:
-    words = MARKS[mark] + label(operation)
+    words = ("", "+ ", "\u2212 ")[mark] + label(operation)  # kept, new, gone
     wide = GLYPH * len(words) + 2
     parts = []
     if mark > 0:
-        parts.append(svg.rect(x - 3, y + 1.5, wide + 4, LINE - 3, NEW, stroke=style.INK, width=1))
+        parts.append(svg.rect(x - 3, y + 1.5, wide + 4, LINE - 3, "#FFF2B3", stroke=style.INK, width=1))
     parts.append(svg.text(x, y + 12, words, 11, ink="#666666" if mark < 0 else style.look(operation).ink))
     if mark < 0:
         parts.append(svg.line(x + 13, y + 8, x + wide - 2, y + 8, "#666666", width=1))
     return parts
 
 
-def _spread(story: Story, box: Box) -> np.ndarray:
-    """Baselines for the operations' names, the last on top as in the stack, (operations,)."""
-    count = len(story.operations)
-    return np.linspace(box.bottom, box.top + 8, count) if count > 1 else np.array([box.bottom])
-
-
 def _thinned(count: int) -> np.ndarray:
     """At most ``POINTS`` of ``count`` snapshots, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, POINTS)).round().astype(int))
-
-
-def _colour(share: float) -> str:
-    """White at 0, orange towards 1, violet towards -1, as in the heat maps over time."""
-    return style.tint(ABOVE if share > 0 else BELOW, abs(share))
