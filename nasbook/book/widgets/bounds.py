@@ -70,15 +70,13 @@ def sentence(game: Game, truth: np.ndarray, names: Sequence[str], round: int, po
 def explore(games: Mapping[str, Game], truth: np.ndarray, names: Sequence[str], round: int = 0) -> shell.Shell:
     """The widget: a policy to choose and a round to move to. All games have the same number of rounds."""
     rounds = len(next(iter(games.values())).arms)
-
-    def frame(policy: str, round: int) -> shell.Frame:
-        return render(games[policy], truth, names, round, policy)
-
     controls = {
         "policy": shell.choice("policy", list(games)),
         "round": shell.steps("round", round, 0, rounds),
     }
-    return shell.Shell(frame, controls, height=height(len(names)))
+    return shell.Shell(
+        lambda policy, round: render(games[policy], truth, names, round, policy), controls, height(len(names))
+    )
 
 
 def height(arms: int) -> int:

@@ -64,10 +64,10 @@ def gradients(logits: np.ndarray, noise: np.ndarray, tau: float) -> dict[str, np
     p = softmax(logits)
     soft = softmax((logits + noise) / tau)
     drawn = np.eye(3)[(logits + noise).argmax(axis=1)]  # (n,) -> (n, 3)
-    mixed, y = soft @ OUTPUTS, drawn @ OUTPUTS
-    slope = _slope(y)[:, None]  # (n,) -> (n, 1)
+    y = drawn @ OUTPUTS
+    mixed, slope = (-1 / (1 + np.exp(weights @ OUTPUTS))[:, None] for weights in (soft, drawn))  # (n, 3) -> (n, 1)
     one = slope * drawn * OUTPUTS
-    terms = (_slope(mixed)[:, None] * OUTPUTS, slope * OUTPUTS, one, one + slope * (1 - drawn))
+    terms = (mixed * OUTPUTS, slope * OUTPUTS, one, one + slope * (1 - drawn))
     reinforced = (loss(y) - p @ loss(OUTPUTS))[:, None] * (drawn - p)
     through = [soft * (c - np.einsum("nk,nk->n", soft, c)[:, None]) / tau for c in terms]  # (n, 3) -> (n,) -> (n, 1)
     return dict(zip(ESTIMATORS, [reinforced, *through]))
@@ -138,10 +138,6 @@ def temperature() -> ipywidgets.FloatLogSlider:
     """A slider from .05 to 10 whose steps are factors of ten to the .1."""
     look = {"style": {"description_width": "100px"}, "layout": {"width": "340px"}, "readout_format": ".2f"}
     return ipywidgets.FloatLogSlider(value=1.0, min=-1.3, max=1.0, step=0.1, description="temperature", **look)
-
-
-def _slope(y: np.ndarray) -> np.ndarray:
-    return -1 / (1 + np.exp(y))
 
 
 def _points(soft: np.ndarray, winners: np.ndarray, shares: np.ndarray, sample: str) -> list[str]:

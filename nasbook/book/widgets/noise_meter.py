@@ -25,8 +25,6 @@ CHART = (500.0, 92.0, 370.0, 255.0)
 CLOUD, TRUTH = "#56B4E9", "#000000"
 NOISE = 0.2
 """Standard deviation of a reward around the mean of its choice: two trainings of one network differ."""
-BAND = 0.1
-"""Share of the seeds that a band leaves out at each side."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,7 @@ def _curve(story: Story, key: tuple[int, bool, float], chosen: bool) -> list[str
     curve, colour = story.curves[key], "#0072B2" if key[1] else "#D55E00"
     x, y = _scales(story, curve.shape[1] - 1)
     steps = x(np.arange(curve.shape[1]))
-    low, high = y(np.quantile(curve, [BAND, 1 - BAND], axis=0))  # (seeds, steps + 1) -> (2, steps + 1)
+    low, high = y(np.quantile(curve, [0.1, 0.9], axis=0))  # (seeds, steps + 1) -> (2, steps + 1)
     edge = [*zip(steps, low), *zip(steps[::-1], high[::-1])]
     look = {"width": 3} if chosen else {"width": 1.6, "dash": "6 4"}
     left, words = CHART[0] + (0 if key[1] else 190), f"baseline {'on' if key[1] else 'off'}"

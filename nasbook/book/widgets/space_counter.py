@@ -26,8 +26,6 @@ DASHES = {"dotted": "1.5 3", "dashed": "5 3", "solid": ""}
 NODES, COUNTS, ALL = (3, 4, 5, 6), (2, 3, 4, 5), 9
 INPUTS = (1, 2, ALL)
 DRAWN = 24
-ENUMERATED = 1000
-"""Up to this many cells, those that differ in more than naming are counted one by one."""
 MARKS = ("#CC79A7", "#009E73", "#D55E00", "#0072B2", "#E69F00", "#332288", "#882255", "#56B4E9")
 
 
@@ -54,7 +52,8 @@ def prepare(rng: np.random.Generator) -> Story:
         family = CellFamily(nodes, OPERATIONS[:count], inputs)
         cells = tuple(family.draw(rng) for _ in range(DRAWN))
         story.sizes[key] = len(family)
-        story.unique[key] = family.unique() if len(family) <= ENUMERATED else None
+        # up to so many cells, those that differ in more than naming are counted one by one
+        story.unique[key] = family.unique() if len(family) <= 1000 else None
         story.cells[key] = cells
         story.strings[key] = _numbered(cells)
         story.names[key] = _numbered([family.form(cell) for cell in cells])
@@ -136,23 +135,18 @@ def _thumbnails(cells: tuple[Edges, ...], groups: tuple[int, ...], nodes: int) -
     parts = []
     for place, (cell, group) in enumerate(zip(cells, groups)):
         x, y = 22 + 72 * (place % 12), 262 + 92 * (place // 12)
-        for name, node, source in cell:
-            parts.append(_arc(x, y, nodes, source, node, name))
         gap = 54 / (nodes - 1)
+        for name, node, source in cell:
+            begin, end, look = x + gap * source, x + gap * node, LOOKS[name]
+            high = y - 88 * (node - source) / (nodes - 1)
+            d = f"M{begin:.1f},{y:.1f} Q{(begin + end) / 2:.1f},{high:.1f} {end:.1f},{y:.1f}"
+            parts.append(svg.path(d, look.colour, width=look.width * 0.8, dash=DASHES[look.dash]))
         parts += [svg.circle(x + gap * node, y, 2.6) for node in range(nodes)]
         if group in many:
             colour, letter = MARKS[many.index(group) % len(MARKS)], ascii_uppercase[many.index(group)]
             parts.append(svg.rect(x - 6, y - 48, 66, 74, "none", stroke=colour, width=1.6))
             parts.append(svg.text(x + 27, y + 21, letter, 13, "middle"))
     return parts
-
-
-def _arc(x: float, y: float, nodes: int, source: int, node: int, name: str) -> str:
-    gap, look = 54 / (nodes - 1), LOOKS[name]
-    begin, end = x + gap * source, x + gap * node
-    height = 44 * (node - source) / (nodes - 1)
-    d = f"M{begin:.1f},{y:.1f} Q{(begin + end) / 2:.1f},{y - 2 * height:.1f} {end:.1f},{y:.1f}"
-    return svg.path(d, look.colour, width=look.width * 0.8, dash=DASHES[look.dash])
 
 
 def _legend(operations: int) -> list[str]:

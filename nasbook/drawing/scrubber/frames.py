@@ -93,13 +93,12 @@ def _strip(stories: Sequence[Story], epochs: Sequence[int], kind: str, edge: str
 
 def _columns(stories: Sequence[Story]) -> list[Column]:
     if len(stories) == 1:
-        return [Column.of(stories[0], 8, WIDTH - 16)]
-    return [Column.of(story, left, WIDTH / 2 - 18) for story, left in zip(stories, (8, WIDTH / 2 + 10))]
+        return [Column(stories[0], 8, WIDTH - 16)]
+    return [Column(story, left, WIDTH / 2 - 18) for story, left in zip(stories, (8, WIDTH / 2 + 10))]
 
 
 def _top_of_areas(stories: Sequence[Story]) -> float:
-    bands = (column.band(story) for column, story in zip(_columns(stories), stories))
-    return TITLE + max(bands) + LEGEND
+    return TITLE + max(column.band for column in _columns(stories)) + LEGEND
 
 
 def _area(stories: Sequence[Story]) -> float:
@@ -156,10 +155,10 @@ def _found(stories: Sequence[Story], kind: str, values: str) -> list[Curve]:
     """Every kind of one search, or the chosen kind of each of two."""
     if len(stories) == 1:
         story = stories[0]
-        looks = [style.KINDS.get(name, (style.INK, "-", "o")) for name in story.kinds]
+        looks = [style.KINDS.get(name, (style.INK, "-")) for name in story.kinds]
         return [
-            Curve(name, colour, "6 3" if dash == "--" else "", story.steps, getattr(story, values)[:, row])
-            for row, (name, (colour, dash, _)) in enumerate(zip(story.kinds, looks))
+            Curve(name, look[0], "6 3" if look[1] == "--" else "", story.steps, getattr(story, values)[:, row])
+            for row, (name, look) in enumerate(zip(story.kinds, looks))
         ]
     return [
         Curve(story.name, *look, story.steps, getattr(story, values)[:, story.kinds.index(kind)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -26,54 +25,28 @@ TURN = -62
 
 ABOVE, BELOW = (179, 88, 6), (84, 39, 136)
 """Orange for more than uniform, violet for less, as in the heat maps over time."""
-POINTS = 60
-"""A curve of more snapshots is drawn through so many of them."""
 
 
-@dataclass(frozen=True)
 class Column:
     """Where the panels of one run stand, in pixels: it is ``width`` wide from ``left`` on.
 
     The heat map begins at ``heat``, its cells are ``cell`` wide; ``lanes`` are the places of the derived cell's
-    states, ``words`` that of its operations' names, ``slots`` of them on a line, each ``slot`` wide.
+    states, ``words`` that of its operations' names, ``slots`` of them on a line, each ``slot`` wide. An edge's row has
+    one of ``heights``, heat map and cell together that of ``band``.
     """
 
-    left: float
-    width: float
-    heat: float
-    cell: float
-    lanes: tuple[float, ...]
-    words: float
-    slots: int
-    slot: float
-
-    @classmethod
-    def of(cls, story: Story, left: float, width: float) -> Column:
-        """A column for ``story``: roomy for one run, tight where two share the page."""
-        roomy = width > 600
+    def __init__(self, story: Story, left: float, width: float):
+        roomy = width > 600  # for one run; tight where two share the page
         names, heat, span = (76, 250, 240) if roomy else (58, 116, 92)
         first = left + names + heat + (36 if roomy else 20)
-        words = first + span + (24 if roomy else 10)
-        slot = GLYPH * story.letters + 18
-        return cls(
-            left=left,
-            width=width,
-            heat=left + names,
-            cell=heat / len(story.operations),
-            lanes=tuple(np.linspace(first, first + span, story.states).tolist()),
-            words=words,
-            slots=max(1, int((left + width - words) / slot)),
-            slot=slot,
-        )
-
-    def heights(self, story: Story) -> list[int]:
-        """Height of each edge's row."""
+        self.left, self.width, self.heat = left, width, left + names
+        self.cell = heat / len(story.operations)
+        self.lanes = np.linspace(first, first + span, story.states).tolist()
+        self.words, self.slot = first + span + (24 if roomy else 10), GLYPH * story.letters + 18
+        self.slots = max(1, int((left + width - self.words) / self.slot))
         lines = (-(-count // self.slots) for count in story.busiest.tolist())
-        return [LINE if each == 1 else CLOSE * each + 4 for each in lines]
-
-    def band(self, story: Story) -> float:
-        """Height of heat map and cell together."""
-        return HEAD + sum(self.heights(story)) + LINE + 8
+        self.heights = [LINE if each == 1 else CLOSE * each + 4 for each in lines]
+        self.band = HEAD + sum(self.heights) + LINE + 8
 
 
 def heat(
@@ -91,7 +64,7 @@ def heat(
         x, ink = column.heat + (place + 0.6) * column.cell, style.look(operation).ink
         signs.append(svg.text(x, first - 6, label(operation), 11, ink=ink, turn=TURN))
     y = first
-    for row, (name, tall) in enumerate(zip(story.edges, column.heights(story))):
+    for row, (name, tall) in enumerate(zip(story.edges, column.heights)):
         signs.append(svg.text(column.heat - 6, y + tall / 2 + 4, pretty(name), 11, "end"))
         for place, operation in enumerate(story.operations):
             x, value, pair = column.heat + place * column.cell, chance[row][place], (row, operation)
@@ -118,7 +91,7 @@ def cell(story: Story, column: Column, epoch: int, kind: str, top: float) -> lis
     Places never change over a search, so that what moves is the cell. Of several operations on an edge each has
     an arrow and a name. What is new is named on a framed plate with a plus; what is gone, struck through.
     """
-    index, heights = story.at(epoch), column.heights(story)
+    index, heights = story.at(epoch), column.heights
     new, gone = story.changes(epoch, kind)
     first, last = top + HEAD, top + HEAD + sum(heights)
     left, right = column.lanes[0], column.left + column.width
@@ -266,5 +239,5 @@ def _plate(x: float, y: float, operation: str, mark: int) -> list[str]:
 
 
 def _thinned(count: int) -> np.ndarray:
-    """At most ``POINTS`` of ``count`` snapshots, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, POINTS)).round().astype(int))
+    """At most 60 of ``count`` snapshots, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, 60)).round().astype(int))
