@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbook.decisions.mdps import best_actions
-from nasbook.drawing.figures.against import LOOKS
+from nasbook.drawing.figures.against import LOOKS as LINES
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.picture import Picture, panels
 from nasbook.drawing.parts.shell import Frame, Shell, choice, slider, steps
@@ -130,7 +130,7 @@ def paths_picture(layout: Sequence[str], paths: Mapping[str, Sequence[tuple[int,
                 fill = fills.get(letter, "white")
                 axes.add_patch(Rectangle(corner, 1, 1, facecolor=fill, edgecolor=style.QUIET, linewidth=0.8))
                 axes.text(column, row + 0.38, WORDS.get(letter, ""), ha="center", fontsize=9)
-        for place, ((name, path), (colour, dash, marker)) in enumerate(zip(paths.items(), LOOKS)):
+        for place, ((name, path), (colour, dash, marker)) in enumerate(zip(paths.items(), LINES)):
             shift = 0.14 * (place - (len(paths) - 1) / 2)
             rows, columns = np.array(path, dtype=float).T + shift  # (steps, 2) -> (2, steps)
             axes.plot(columns, rows, dash, color=colour, marker=marker, label=name)
