@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
-from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle
+from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle, written
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
 from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
@@ -99,10 +99,10 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
     mean = soft.mean(axis=0)
     shown = [name for name, kind in ESTIMATORS.items() if kind in (sample, "both")]
     clear = float(np.mean(soft.max(axis=1) > 0.95))
-    place = f"their mean is {_list(mean)}" if sample == "soft" else f"{_list(shares)} of them fall on A, B, C"
+    place = f"their mean is {written(mean)}" if sample == "soft" else f"{written(shares)} of them fall on A, B, C"
     said = "; ".join(f"{name}: bias {found.bias[name]:.3f}, noise {found.noise[name]:.3f}" for name in shown)
     sentence = (
-        f"Temperature {tau:.3g}, p = {_list(p)}: {clear:.0%} of {SHOWN} soft samples lie in a corner, {place}. The "
+        f"Temperature {tau:.3g}, p = {written(p)}: {clear:.0%} of {SHOWN} soft samples lie in a corner, {place}. The "
         f"exact gradient has length {length:.3f}. {said}."
     )
     outputs = ", ".join(f"{one:g}" for one in OUTPUTS)
@@ -180,7 +180,3 @@ def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
                 parts.append(svg.text(left + width + 4, y + drop + 11, ">", ink=ink))
     parts.append(svg.line(x(length), top - 10, x(length), bottom, style.INK, width=1.5, dash="5 4"))
     return [*parts, svg.text(450, top - 14, f"dashed: length of the exact gradient, {length:.3f}")]
-
-
-def _list(values: np.ndarray) -> str:
-    return f"({', '.join(f'{one:.2f}' for one in values)})"

@@ -160,15 +160,11 @@ def _picture(image: np.ndarray, x: float, y: float, side: float) -> str:
 def _pixels(codes: np.ndarray, colours: Mapping[int, str], x: float, y: float, side: float) -> str:
     """Whole numbers (H, W) in their ``colours``, on a square of ``side``; within it a pixel has the side 1."""
     tall, wide = side / codes.shape[0], side / codes.shape[1]
-    paths = (svg.path(_squares(codes == code), "", colour) for code, colour in colours.items())
+    paths = []
+    for code, colour in colours.items():
+        # neighbours in a row are one rectangle, which a fill closes by itself
+        edges = np.diff(np.pad((codes == code).astype(int), ((0, 0), (1, 1))), axis=1)  # (H, W) -> (H, W + 1)
+        begins, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1]
+        d = "".join(f"M{first} {row}h{last - first}v1h{first - last}" for (row, first), last in zip(begins, ends))
+        paths.append(svg.path(d, "", colour))
     return f'<g transform="translate({x:g} {y:g}) scale({wide:g} {tall:g})">{"".join(paths)}</g>'
-
-
-def _squares(mask: np.ndarray) -> str:
-    """Where ``mask`` (H, W) is true, squares as the words of a path; neighbours in a row are one rectangle.
-
-    A fill closes each rectangle by itself.
-    """
-    edges = np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))), axis=1)  # (H, W) -> (H, W + 1)
-    begins, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1]
-    return "".join(f"M{first} {row}h{last - first}v1h{first - last}" for (row, first), last in zip(begins, ends))

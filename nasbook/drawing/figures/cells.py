@@ -37,11 +37,20 @@ def genotype_graph(kinds: Kinds, changed: Mapping[str, Changed] | None = None, c
     not drawn. ``changed``: what to mark, by cell name. ``caption``: a sentence to stand below.
     Raises NasbookError as ``cell_graph`` does.
     """
+    import graphviz
+
     if not kinds:
         raise NasbookError("a genotype without cells cannot be drawn: give at least the normal cell")
     for nodes, concat in kinds.values():
         check_cell(nodes, concat)
-    graph = _page(max(describe.depth(nodes, concat) for nodes, concat in kinds.values()))
+    # gaps shrink with the cell's depth, so that labels stay 9 pt on 6.5 inches
+    depth = max(describe.depth(nodes, concat) for nodes, concat in kinds.values())
+    gap = {4: 0.26}.get(depth, 0.38 if depth < 4 else 0.22)
+    page = {"bgcolor": "white", "fontsize": "12", "margin": "0", "nodesep": "0.12", "pad": "0.1"}
+    graph = graphviz.Digraph()
+    graph.attr(**page, rankdir="LR", remincross="false", ranksep=str(gap), **style.TEXT)
+    graph.attr("node", fontsize="14", color=style.INK, **style.TEXT)
+    graph.attr("edge", arrowsize="0.55")
     if caption:
         graph.attr(label=textwrap.fill(caption, 68).replace("\n", "\\l") + "\\l", labelloc="b", labeljust="l")
     for name, (nodes, concat) in reversed(kinds.items()):
@@ -72,19 +81,6 @@ def genotype_mimebundle(kinds: Kinds) -> dict[str, str]:
         return {"image/svg+xml": draw(kinds).svg, "text/plain": sentence}
     except NasbookError as error:
         return {"text/plain": f"{sentence}\n(not drawn: {error})"}
-
-
-def _page(depth: int) -> graphviz.Digraph:
-    """An empty picture whose gaps shrink with the cell's depth, so that labels stay 9 pt on 6.5 inches."""
-    import graphviz
-
-    gap = {4: 0.26}.get(depth, 0.38 if depth < 4 else 0.22)
-    page = {"bgcolor": "white", "fontsize": "12", "margin": "0", "nodesep": "0.12", "pad": "0.1"}
-    graph = graphviz.Digraph()
-    graph.attr(**page, rankdir="LR", remincross="false", ranksep=str(gap), **style.TEXT)
-    graph.attr("node", fontsize="14", color=style.INK, **style.TEXT)
-    graph.attr("edge", arrowsize="0.55")
-    return graph
 
 
 def _add_cell(graph: graphviz.Digraph, nodes: Nodes, concat: Sequence[int], name: str, changed: Changed) -> None:
