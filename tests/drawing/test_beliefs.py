@@ -127,20 +127,6 @@ def test_the_widget_follows_its_controls(tiger):
     assert shell.errors.outputs == ()
 
 
-@pytest.mark.parametrize(
-    ("value", "belief", "said"),
-    [
-        ("evr", 0.5, "unknown value function 'evr': valid are two, ever; did you mean 'ever'?"),
-        ("ever", np.nan, "belief is nan"),
-        ("ever", -0.1, "belief is -0.1: a probability is at least 0 and at most 1"),
-        ("ever", 1.5, "belief is 1.5"),
-    ],
-)
-def test_a_frame_that_does_not_exist_is_refused(told, value, belief, said):
-    with pytest.raises(NasbookError, match=said):
-        beliefs.render(told, value, belief)
-
-
 def test_only_two_states_can_be_drawn(tiger):
     with pytest.raises(NasbookError, match="of 2 states: it got 0, of 2"):
         tiger.explore({})

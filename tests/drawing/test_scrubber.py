@@ -59,13 +59,8 @@ def test_between_two_snapshots_the_earlier_one_stays():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"genotypes": []}, "2 snapshots and 0 derived genotypes"),
-        ({"steps": (3, 3)}, r"\[3, 3\]: they must increase"),
         ({"alphas": np.zeros((2, 1, 3, 1))}, "a cell of 3 edges cannot be drawn"),
         ({"alphas": np.full((2, 1, 2, 1), np.nan)}, "not finite numbers from epoch 0 on"),
-        ({"genotypes": [{"reduce": ([], ())}] * 2}, "epoch 0 has no normal cell"),
-        ({"genotypes": [{"normal": ([[("skip_connect", 0)]] * 2, (2,))}] * 2}, "has 2 nodes, 1 are searched"),
-        ({"genotypes": [{"normal": ([[("skip_connect", 2)]], (2,))}] * 2}, "reads input 2"),
     ],
 )
 def test_what_is_no_search_is_one_sentence(change, said):
@@ -195,23 +190,3 @@ def test_the_edge_shown_first_is_the_most_decided_one():
     story = STORIES["darts"]
     edge = story.edges.index(scrubber.telling_edge([story]))
     assert story.chance[-1, 0, edge].max() == story.chance[-1, 0].max()
-
-
-@pytest.mark.parametrize(
-    ("state", "said"),
-    [
-        ((7, "normal", EDGE), "there is no epoch 7: valid are 0 to 6"),
-        ((-1, "normal", EDGE), "there is no epoch -1"),
-        ((1, "normale", EDGE), "unknown cell kind 'normale'"),
-        ((1, "normal", "4 <- 0"), "unknown edge '4 <- 0'"),
-    ],
-)
-def test_a_state_that_there_is_not_is_one_sentence(state, said):
-    with pytest.raises(NasbookError, match=said):
-        scrubber.render(PAGES["darts"], *state)
-
-
-def test_none_or_three_searches_are_one_sentence():
-    for count in (0, 3):
-        with pytest.raises(NasbookError, match=f"one search or two side by side: it got {count}"):
-            scrubber.render([STORIES["darts"]] * count, 0, "normal", EDGE)

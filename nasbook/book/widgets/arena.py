@@ -13,7 +13,6 @@ import numpy as np
 
 from nasbook.analysis.intervals import Summary, half_widths
 from nasbook.arena.contests import ENTRANTS, LEVEL, NOISES, RANDOM, Contest, Standing, prepare, standings
-from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures.comparison import stacked
 from nasbook.drawing.figures.regret import LOOKS
 from nasbook.drawing.figures.searches import NARROW, TICKS, narrowed
@@ -36,22 +35,20 @@ SHAPES = (
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 540.0, 74.0, 300.0
 STRIP = (572.0, 884.0)
 """Left and right end of the strip of final regrets."""
-FOREST = (500.0, 616.0)
-"""Left and right end of the column in which the differences are drawn."""
 TABLE, ROW = 360, 25
-MOST_NEEDED = 999
 
 
 def render(contest: Contest, budget: int, noise: str, seeds: int, methods: Collection[str]) -> Frame:
     """The frame after ``budget`` evaluations that show ``noise``, with the first ``seeds`` seeds of each method."""
-    if len(contest.methods) > len(LOOKS):
-        raise NasbookError(f"there are {len(contest.methods)} methods: one picture tells 1 to {len(LOOKS)} apart")
     table = standings(contest, noise, methods, budget=budget, seeds=seeds)
     sentence = _sentence(table, budget, noise, seeds)
     counted = "one seed" if seeds == 1 else f"{seeds} seeds"
+    key = "line: mean regret of the best so far by score; band: its 95% interval; right: all seeds, where they end"
+    if seeds == 1:
+        key = "line: regret of the best so far by score; dot: where it ends; one seed has no interval"
     parts = [
         svg.text(20, 26, f"regret after {budget} evaluations, each of which shows {noise}; {counted}", 15),
-        svg.text(20, 50, _key(seeds)),
+        svg.text(20, 50, key),
         *_axes(contest, budget),
         *(part for standing in table for part in _curve(contest, standing, budget, noise, seeds)),
         *_strip(contest, table),
@@ -103,12 +100,6 @@ def _sentence(table: list[Standing], budget: int, noise: str, seeds: int) -> str
     named = {"better": "better", "worse": "worse", "not shown": "no difference shown for"}
     ends = "; ".join(f"{named[word]} {', '.join(who)}" for word, who in groups.items() if who)
     return f"{begun} Against {RANDOM} at {LEVEL:.0%} over all comparisons: {ends}."
-
-
-def _key(seeds: int) -> str:
-    if seeds == 1:
-        return "line: regret of the best so far by score; dot: where it ends; one seed has no interval"
-    return "line: mean regret of the best so far by score; band: its 95% interval; right: all seeds, where they end"
 
 
 def _x(contest: Contest) -> axes.Scale:
@@ -212,11 +203,10 @@ def _row(contest: Contest, standing: Standing, y: float, scale: float) -> list[s
     if standing.test is None:
         return parts
     gap, test = standing.gap, standing.test
-    left, right = FOREST
-    middle, half = (left + right) / 2, (right - left) / 2
+    middle, half = 558, 58  # of the column in which the differences are drawn
     needed = "-" if standing.needed is None else str(standing.needed)
-    if standing.needed and standing.needed > MOST_NEEDED:
-        needed = f"> {MOST_NEEDED}"
+    if standing.needed and standing.needed > 999:
+        needed = "> 999"
     return [
         *parts,
         svg.text(334, y, _interval(gap, "+")),

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.base import checks
 from nasbook.decisions.mdps import best_actions
+from nasbook.drawing.figures.against import LOOKS as LINES
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.picture import Picture, panels
 from nasbook.drawing.parts.shell import Frame, Shell, choice, slider, steps
@@ -22,8 +22,6 @@ TOP, LEFT, MAP_WIDTH, MAP_HEIGHT, PANEL = 46, 12, 440, 340, 476
 UP, DOWN, WALL, CLIFF = (0, 114, 178), (213, 94, 0), "#4D4D4D", "#FBE3D3"
 MOVES = {"up": (0, -1), "right": (1, 0), "down": (0, 1), "left": (-1, 0)}
 WORDS = {"S": "start", "G": "goal", "T": "trap", "C": "cliff"}
-ENTERING = "A cell that ends the episode is worth 0: its reward is paid on entering."
-LINES = (("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", ":", "^"))
 
 
 class Trace(NamedTuple):
@@ -64,16 +62,11 @@ def trace(layout: Sequence[str], rewards: Mapping[str, float], gamma: float, sli
 
 
 def render(seen: Trace, sweep: int, state: int) -> Frame:
-    """The values after ``sweep`` sweeps with the action that each backup chose, and the backup of ``state``.
-
-    Raises NasbookError for a sweep or a state that the trace does not have.
-    """
-    sweep = checks.index(sweep, len(seen.values), "sweep")
-    state = checks.index(state, len(seen.cells), "state")
+    """The values after ``sweep`` sweeps with the action that each backup chose, and the backup of ``state``."""
     values, terminal = seen.values[sweep], seen.terminal()
     q = seen.q(sweep) if sweep else None
     best = best_actions(q) if sweep else None
-    title = f"{_sweeps(sweep)} at gamma {seen.gamma:g}, slip {seen.slip:g}"
+    title = f"{sweep} sweep{'s' * (sweep != 1)} at gamma {seen.gamma:g}, slip {seen.slip:g}"
     parts = [svg.text(LEFT, 28, f"Values after {title}", 14)]
     parts += _map(seen, values, best, terminal, state)
     if sweep and not terminal[state]:
@@ -104,13 +97,9 @@ def explore(
     slip: float = 0.2,
     sweeps: int = 30,
 ) -> Shell:
-    """The widget: discount, slip, cell and sweep move. Without a layout, Russell and Norvig's 4 x 3 grid.
-
-    Raises NasbookError for fewer than one sweep.
-    """
+    """The widget: discount, slip, cell and sweep move. Without a layout, Russell and Norvig's 4 x 3 grid."""
     from nasbook.decisions.worlds import slippery_grid
 
-    checks.whole(sweeps, "sweeps", 1)
     if layout is None:
         layout, rewards = slippery_grid().layout, {".": -0.04, "G": 0.96, "T": -1.04}
     traced = lru_cache(maxsize=64)(lambda gamma, slip: trace(layout, rewards, gamma, slip, sweeps))
@@ -177,7 +166,8 @@ def _map(seen: Trace, values: np.ndarray, best, terminal: np.ndarray, chosen: in
             centre, reach = (x + side / 2, y + side * 0.82), side * 0.12
             tail, tip = ((centre[0] + s * right * reach, centre[1] + s * down * reach) for s in (-1, 1))
             parts.append(svg.arrow(*tail, *tip, width=2))
-    parts.append(svg.text(LEFT, TOP + side * rows + 17, ENTERING, 11))
+    entering = "A cell that ends the episode is worth 0: its reward is paid on entering."
+    parts.append(svg.text(LEFT, TOP + side * rows + 17, entering, 11))
     row, column = seen.cells[chosen]
     inner = side - 3
     ring = f"M{LEFT + side * column + 1.5:.1f} {TOP + side * row + 1.5:.1f}h{inner:.1f}v{inner:.1f}h{-inner:.1f}z"
@@ -223,7 +213,3 @@ def _number(value: float) -> str:
 
 def _shade(share: float) -> str:
     return style.tint(UP if share > 0 else DOWN, 0.65 * abs(share))
-
-
-def _sweeps(count: int) -> str:
-    return f"{count} sweep{'s' * (count != 1)}"

@@ -24,7 +24,6 @@ SCATTER = (610, 880)
 MOST = 400
 """How many cells a stage may have."""
 
-WIDEST, NOISIEST = 20, 3.0
 KEPT, LOST, BEST = "#0072B2", "#8C8C8C", "#D55E00"
 
 
@@ -86,8 +85,6 @@ def play(story: Story, beam: int, noise: float) -> list[Stage]:
 
 def render(story: Story, beam: int, stage: int, noise: float) -> Frame:
     """The frame of a search with this ``beam`` width and predictor ``noise``, when ``stage``, from 1, is done."""
-    if not 1 <= stage <= len(story.values) or beam < 1 or noise < 0:
-        raise NasbookError(f"no frame for stage {stage}, beam {beam}, noise {noise:g}: there are {len(story.values)}")
     search = play(story, beam, noise)
     now, values = search[stage - 1], story.values[stage - 1]
     best = max(now.survivors, key=lambda place: values[place])
@@ -107,7 +104,13 @@ def render(story: Story, beam: int, stage: int, noise: float) -> Frame:
         ),
         *_tree(story, search[:stage]),
         *_scatter(now, values, _range(story), stage),
-        *_legend(),
+        _dot(30, 418, True),
+        svg.text(42, 422, "survives"),
+        _dot(130, 418, False),
+        svg.text(142, 422, "is dropped"),
+        svg.circle(240, 418, 7, "none", stroke=BEST, width=2),
+        svg.text(254, 422, "best cell of the stage, met or not"),
+        *axes.key(SCATTER[0], 422, "the cut: from here on, cells survive", KEPT, width=1.2, dash="6 3"),
     ]
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
@@ -116,9 +119,9 @@ def explore(story: Story) -> Shell:
     """The widget: beam width, stage, and how wrong the predictor is."""
     last = len(story.values)
     controls = {
-        "beam": steps("beam width K", 4, 1, WIDEST),
+        "beam": steps("beam width K", 4, 1, 20),
         "stage": steps("stage b", last, 1, last),
-        "noise": slider("predictor noise", 0.5, 0.0, NOISIEST, 0.05),
+        "noise": slider("predictor noise", 0.5, 0.0, 3.0, 0.05),
     }
     return Shell(lambda **values: render(story, **values), controls, HEIGHT)
 
@@ -200,16 +203,3 @@ def _scatter(stage: Stage, values: np.ndarray, ends: tuple[float, float], number
 
 def _dot(x: float, y: float, kept: bool) -> str:
     return svg.circle(x, y, 4, KEPT) if kept else svg.circle(x, y, 3, "none", stroke=LOST, width=1.1)
-
-
-def _legend() -> list[str]:
-    y = 422
-    return [
-        _dot(30, y - 4, True),
-        svg.text(42, y, "survives"),
-        _dot(130, y - 4, False),
-        svg.text(142, y, "is dropped"),
-        svg.circle(240, y - 4, 7, "none", stroke=BEST, width=2),
-        svg.text(254, y, "best cell of the stage, met or not"),
-        *axes.key(SCATTER[0], y, "the cut: from here on, cells survive", KEPT, width=1.2, dash="6 3"),
-    ]

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, shell, style, svg
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 900, 140, 660, 60, 34
@@ -15,7 +14,6 @@ PULLS = 720
 LOW, HIGH = -0.5, 1.5
 """Ends of the axis; a bar that goes on is cut there, with an arrow. Rewards themselves lie in [0, 1]."""
 _x = axes.scale(LOW, HIGH, LEFT, RIGHT, clip=True)
-FIELD = "#EEF3E6"
 KEY = "bar: mean and bound; arrow: it goes on; green field: possible rewards, 0 to 1; tick: true mean"
 
 
@@ -29,29 +27,18 @@ class Game(NamedTuple):
 
 
 def render(game: Game, truth: np.ndarray, names: Sequence[str], round: int, policy: str = "policy") -> shell.Frame:
-    """The intervals before round number ``round`` + 1; ``truth`` (K,) are the arms' true means.
-
-    Raises NasbookError for a round that was not played and for names and arrays that do not agree.
-    """
+    """The intervals before round number ``round`` + 1; ``truth`` (K,) are the arms' true means."""
     rounds, arms = len(game.arms), len(names)
-    if not game.means.shape == game.halves.shape == (rounds + 1, arms) or np.shape(truth) != (arms,):
-        raise NasbookError(
-            f"{rounds} rounds and {arms} names want means and halves {(rounds + 1, arms)} and truth {(arms,)}, "
-            f"not {game.means.shape}, {game.halves.shape} and {np.shape(truth)}"
-        )
-    if not 0 <= round <= rounds:
-        raise NasbookError(f"there is no round {round}: valid are 0 to {rounds}")
     means, halves = game.means[round], game.halves[round]
     pulls = np.bincount(game.arms[:round], minlength=arms)
     chosen = int(game.arms[round]) if round < rounds else None
     said = sentence(game, truth, names, round, policy)
     low, bottom = TOP - 8, TOP + ROW * arms
-    field = svg.rect(_x(0), low, _x(1) - _x(0), bottom - low, FIELD)
     parts = [
         svg.text(8, 22, f"{policy} after {round} of {rounds} rounds", size=15),
         svg.text(LEFT, 42, KEY, size=12),
         svg.text(PULLS, 42, "pulls", size=12),
-        field,
+        svg.rect(_x(0), low, _x(1) - _x(0), bottom - low, "#EEF3E6"),
         *axes.columns(_x, np.arange(LOW, HIGH + 0.1, 0.25), bottom, low, size=11),
     ]
     for arm, name in enumerate(names):
@@ -82,18 +69,14 @@ def sentence(game: Game, truth: np.ndarray, names: Sequence[str], round: int, po
 
 def explore(games: Mapping[str, Game], truth: np.ndarray, names: Sequence[str], round: int = 0) -> shell.Shell:
     """The widget: a policy to choose and a round to move to. All games have the same number of rounds."""
-    lengths = {len(game.arms) for game in games.values()}
-    if len(lengths) != 1:
-        raise NasbookError(f"the games have {sorted(lengths)} rounds: one slider needs one number of rounds")
-
-    def frame(policy: str, round: int) -> shell.Frame:
-        return render(games[policy], truth, names, round, policy)
-
+    rounds = len(next(iter(games.values())).arms)
     controls = {
         "policy": shell.choice("policy", list(games)),
-        "round": shell.steps("round", round, 0, lengths.pop()),
+        "round": shell.steps("round", round, 0, rounds),
     }
-    return shell.Shell(frame, controls, height=height(len(names)))
+    return shell.Shell(
+        lambda policy, round: render(games[policy], truth, names, round, policy), controls, height(len(names))
+    )
 
 
 def height(arms: int) -> int:

@@ -14,7 +14,6 @@ from math import atan2, cos, hypot, log10, pi, sin
 import ipywidgets
 import numpy as np
 
-from nasbook.base import checks
 from nasbook.drawing.figures.layouts import chance
 from nasbook.drawing.parts import axes, shell, style, svg
 
@@ -62,14 +61,11 @@ class Story:
 
 
 def prepare(transitions: np.ndarray, start: int, uniforms: np.ndarray) -> Story:
-    """The story of a chain (S, S) begun in state ``start``, whose moves ``uniforms`` (T,) in [0, 1) choose.
-
-    Raises NasbookError for a start that the chain does not have.
-    """
+    """The story of a chain (S, S) begun in state ``start``, whose moves ``uniforms`` (T,) in [0, 1) choose."""
     from nasbook.decisions import chains
 
     rows = np.asarray(transitions, dtype=np.float64)
-    begin = np.eye(len(rows))[checks.index(start, len(rows), "start")]
+    begin = np.eye(len(rows))[start]
     path = chains.walk(rows, begin, np.concatenate([[0], uniforms]))
     ahead = chains.distributions(rows, begin, len(uniforms))
     limit = chains.long_run(rows, begin)
@@ -99,8 +95,7 @@ def render(story: Story, step: int) -> shell.Frame:
 
 
 def sentence(story: Story, step: int) -> str:
-    """What frame ``step`` shows. Raises NasbookError for a step that the story does not have."""
-    step = checks.index(step, len(story.path), "step")
+    """What frame ``step`` shows."""
     off = int(abs(story.visits[step] - story.limit).argmax())
     place, begun = story.states[story.path[step]], story.states[story.path[0]]
     parts = [
@@ -247,10 +242,8 @@ def explore(rng: np.random.Generator, steps: int = 60, walks: int = 5) -> shell.
     """The widget: choose a chain, its probabilities, the start and a walk; then step or play.
 
     ``rng`` draws the numbers that move the token once, so that a changed probability keeps the same luck.
-    Raises NasbookError for what is no generator, and for fewer than one step or walk.
     """
-    checks.generator(rng)
-    uniforms = rng.random((checks.whole(walks, "walks", 1), checks.whole(steps, "steps", 1)))
+    uniforms = rng.random((walks, steps))
 
     @lru_cache(maxsize=64)
     def story(chain: str, leave_1: float, leave_2: float, stay: float, start: int, walk: int) -> Story:

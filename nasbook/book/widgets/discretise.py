@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.base.errors import NasbookError, one_of
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.describe import Kinds
 from nasbook.drawing.parts.shell import Frame, Shell, choice
@@ -19,7 +18,6 @@ from nasbook.spaces.names import cell_edges, state_name
 
 WIDTH, LEFT, HEAD, ROW, WIDE = 900, 92, 112, 24, 42
 CELL = LEFT + 8 * WIDE + 50
-BARS = 112
 DASHES = {"solid": "", "dashed": "8 4", "dotted": "2 3"}
 LOST = "#B5B5B5"
 
@@ -73,7 +71,7 @@ class Story(NamedTuple):
     @property
     def height(self) -> int:
         """Of each frame, in pixels."""
-        return self.middle + BARS
+        return self.middle + 112
 
 
 def prepare(
@@ -86,31 +84,13 @@ def prepare(
     guess: float,
     images: int,
 ) -> Story:
-    """What the frames share; see :class:`Story`.
-
-    Raises NasbookError for probabilities that are not (E, O) of a cell's edges, for more than eight operations, for
-    a cell without an accuracy, and unless every rule has a cell at every threshold, ``none`` excluded or not.
-    """
-    story = Story(chance, tuple(operations), dict(cells), dict(accuracy), searched, guess, images)
-    rows = {np.shape(law) for law in chance.values()}
-    if rows != {(len(story.edges), len(operations))} or len(operations) > 8:
-        raise NasbookError(f"the probabilities have the shapes {sorted(rows)} for {len(operations)} operations")
-    keys = {(rule, at, none) for rule in story.rules for at in story.thresholds for none in (False, True)}
-    if not keys or keys != set(story.cells) or keys != set(story.accuracy):
-        raise NasbookError("each rule needs a cell and its accuracy at each threshold, with none and without")
-    return story
+    """What the frames share, of at most eight operations; see :class:`Story`."""
+    return Story(chance, operations, cells, accuracy, searched, guess, images)
 
 
 def render(story: Story, rule: str, threshold: float, exclude_none: bool, kind: str) -> Frame:
-    """The frame of one rule and one kind of cell.
-
-    Raises NasbookError for a rule, a threshold or a kind that was not prepared.
-    """
-    one_of(rule, story.rules, "rule")
-    one_of(kind, list(story.chance), "kind of cell")
-    key = (rule, float(threshold), bool(exclude_none))
-    if key not in story.cells:
-        raise NasbookError(f"threshold is {threshold:g}: prepared are {', '.join(f'{t:g}' for t in story.thresholds)}")
+    """The frame of one rule and one kind of cell."""
+    key = (rule, threshold, exclude_none)
     kept = _kept(story, key, kind)
     said = _sentence(story, key, kind, kept)
     parts = [*_matrix(story, kind, kept), *_graph(story, kept), *_bars(story, key)]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbook.base.errors import NasbookError, one_of
 from nasbook.book.widgets.gumbel_knob import temperature
 from nasbook.drawing.figures.simplex import COLOURS, LETTERS
 from nasbook.drawing.parts import axes, style, svg
@@ -20,8 +19,6 @@ from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 WIDTH, HEIGHT = 900, 430
 MOST_DRAWS = 9
 SHOWN = 120
-CODES = (40.0, 92.0, 205.0)
-"""Left, top of the codes, and the length of a bar of probability 1."""
 STRIPS = (520.0, 92.0, 340.0)
 """Left, top and width of the strips of the operations."""
 PROBABILITIES = {"one ahead": (0.5, 0.3, 0.2), "almost even": (0.36, 0.33, 0.31), "nearly sure": (0.85, 0.1, 0.05)}
@@ -43,12 +40,7 @@ class Story:
 def prepare(
     rng: np.random.Generator, law: Callable[[Sequence[float], int], Mapping[Code, float]], draws: int = 2_000
 ) -> Story:
-    """Draw the noise, and ask ``law(p, M)`` (``relaxations.code_probabilities``) for the law of every setting.
-
-    Raises NasbookError for fewer draws than a frame shows.
-    """
-    if draws < SHOWN:
-        raise NasbookError(f"draws is {draws}: a frame shows {SHOWN}")
+    """Draw the noise, and ask ``law(p, M)`` (``relaxations.code_probabilities``) for the law of every setting."""
     laws = {(name, m): dict(law(p, m)) for name, p in PROBABILITIES.items() for m in range(1, MOST_DRAWS + 1)}
     return Story(rng.gumbel(size=(MOST_DRAWS, draws, 3)), laws)
 
@@ -67,10 +59,7 @@ def unions(story: Story, probabilities: str, draws: int, tau: float) -> tuple[np
 
 
 def render(story: Story, probabilities: str, draws: int, tau: float) -> Frame:
-    """The frame of one setting. Raises NasbookError for unknown probabilities, M or temperature."""
-    one_of(probabilities, PROBABILITIES, "probabilities")
-    if draws not in range(1, MOST_DRAWS + 1) or not tau > 0:
-        raise NasbookError(f"no frame for M = {draws} and tau {tau}: M is 1 to {MOST_DRAWS}, tau positive")
+    """The frame of one setting."""
     p, law = np.array(PROBABILITIES[probabilities]), story.laws[probabilities, draws]
     inclusion = np.array([sum(chance for code, chance in law.items() if k in code) for k in range(3)])
     codes, soft = unions(story, probabilities, draws, tau)
@@ -78,9 +67,10 @@ def render(story: Story, probabilities: str, draws: int, tau: float) -> Frame:
     likeliest = max(law, key=lambda code: (round(law[code], 12), -len(code)))
     several = sum(chance for code, chance in law.items() if len(code) > 1)
     reachable = sum(chance > 0 for chance in law.values())
+    named = " and ".join(LETTERS[k] for k in likeliest)
     sentence = (
         f"M = {draws}, p = ({', '.join(f'{one:g}' for one in p)}): {reachable} of {len(law)} codes can be drawn, "
-        f"the likeliest is {_name(likeliest)} with {law[likeliest]:.3f}; an edge runs {inclusion.sum():.2f} of 3 "
+        f"the likeliest is {named} with {law[likeliest]:.3f}; an edge runs {inclusion.sum():.2f} of 3 "
         f"operations on average and more than one with probability {several:.3f}. At temperature {tau:.3g} what the "
         f"gradient takes for the code is {gap.mean():.2f} away from it."
     )
@@ -109,7 +99,7 @@ def explore(story: Story) -> Shell:
 
 def _codes(law: Mapping[Code, float], likeliest: Code) -> list[str]:
     """A row a code: its operations as letters in boxes, its probability as a bar."""
-    left, top, width = CODES
+    left, top, width = 40.0, 92.0, 205.0
     parts = []
     for row, (code, chance) in enumerate(law.items()):
         y, chosen = top + 45 * row, code == likeliest
@@ -142,7 +132,3 @@ def _strips(p, inclusion, codes, soft, gap) -> list[str]:
             parts.append(svg.circle(x(value), drop, 2.6, colour if code else "white", stroke=colour))
         parts += [svg.text(left - 40, y + 52, "gap", 11), svg.text(left - 40, y + 66, f"{gap[k]:.2f}", 11)]
     return parts + axes.columns(x, (0, 0.5, 1), top + 299)
-
-
-def _name(code: Code) -> str:
-    return " and ".join(LETTERS[k] for k in code)

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
-from nasbook.base.errors import NasbookError
-from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle
+from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle, written
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
-from nasbook.drawing.parts.shell import Frame, Stills, choice, slider
+from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
 
 WIDTH, HEIGHT = 900, 430
 CORNERS = np.array([[215.0, 102.0], [45.0, 385.0], [385.0, 385.0]])
@@ -30,12 +29,8 @@ ESTIMATORS = {
     "scalar trick, one runs": "hard",
 }
 """Name -> which of the two samples, "soft" or "hard", the estimator belongs to."""
-BARS = (725.0, 96.0, 150.0)
-"""Left, top and width of the bars."""
 MOST = 1.0
 """Where the bars end; a longer one is cut and its number tells."""
-BIAS, NOISE = "#D55E00", "#56B4E9"
-DISCS = ": discs hard, dots soft"
 STILLS = ({"tau": 0.1}, {"tau": 1.0}, {"tau": 10.0})
 
 
@@ -50,12 +45,7 @@ class Measured:
 
 
 def prepare(rng: np.random.Generator, draws: int = 10_000) -> np.ndarray:
-    """Standard Gumbel noise (draws, 3) that all frames share, so that a point moves when a control does.
-
-    Raises NasbookError for fewer draws than a frame shows.
-    """
-    if draws < SHOWN:
-        raise NasbookError(f"draws is {draws}: a frame shows {SHOWN}")
+    """Standard Gumbel noise (draws, 3) that all frames share, so that a point moves when a control does."""
     return rng.gumbel(size=(draws, 3))
 
 
@@ -74,10 +64,10 @@ def gradients(logits: np.ndarray, noise: np.ndarray, tau: float) -> dict[str, np
     p = softmax(logits)
     soft = softmax((logits + noise) / tau)
     drawn = np.eye(3)[(logits + noise).argmax(axis=1)]  # (n,) -> (n, 3)
-    mixed, y = soft @ OUTPUTS, drawn @ OUTPUTS
-    slope = _slope(y)[:, None]  # (n,) -> (n, 1)
+    y = drawn @ OUTPUTS
+    mixed, slope = (-1 / (1 + np.exp(weights @ OUTPUTS))[:, None] for weights in (soft, drawn))  # (n, 3) -> (n, 1)
     one = slope * drawn * OUTPUTS
-    terms = (_slope(mixed)[:, None] * OUTPUTS, slope * OUTPUTS, one, one + slope * (1 - drawn))
+    terms = (mixed * OUTPUTS, slope * OUTPUTS, one, one + slope * (1 - drawn))
     reinforced = (loss(y) - p @ loss(OUTPUTS))[:, None] * (drawn - p)
     through = [soft * (c - np.einsum("nk,nk->n", soft, c)[:, None]) / tau for c in terms]  # (n, 3) -> (n,) -> (n, 1)
     return dict(zip(ESTIMATORS, [reinforced, *through]))
@@ -98,12 +88,7 @@ def measure(logits: np.ndarray, noise: np.ndarray, tau: float) -> Measured:
 
 
 def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample: str) -> Frame:
-    """The frame for logits (a, b, 0), a temperature and ``sample`` "soft" or "hard".
-
-    Raises NasbookError for another ``sample`` and for a temperature that is not positive.
-    """
-    if sample not in ("soft", "hard") or not tau > 0:
-        raise NasbookError(f"no frame for tau {tau} and sample {sample!r}: tau is positive, a sample soft or hard")
+    """The frame for logits (a, b, 0), a temperature and ``sample`` "soft" or "hard"."""
     logits = np.array([logit_a, logit_b, 0.0])
     p = softmax(logits)
     soft = softmax((logits + noise[:SHOWN]) / tau)
@@ -114,27 +99,28 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
     mean = soft.mean(axis=0)
     shown = [name for name, kind in ESTIMATORS.items() if kind in (sample, "both")]
     clear = float(np.mean(soft.max(axis=1) > 0.95))
-    place = f"their mean is {_list(mean)}" if sample == "soft" else f"{_list(shares)} of them fall on A, B, C"
+    place = f"their mean is {written(mean)}" if sample == "soft" else f"{written(shares)} of them fall on A, B, C"
     said = "; ".join(f"{name}: bias {found.bias[name]:.3f}, noise {found.noise[name]:.3f}" for name in shown)
     sentence = (
-        f"Temperature {tau:.3g}, p = {_list(p)}: {clear:.0%} of {SHOWN} soft samples lie in a corner, {place}. The "
+        f"Temperature {tau:.3g}, p = {written(p)}: {clear:.0%} of {SHOWN} soft samples lie in a corner, {place}. The "
         f"exact gradient has length {length:.3f}. {said}."
     )
+    outputs = ", ".join(f"{one:g}" for one in OUTPUTS)
     labels = [f"{letter}: p {one:.2f}, drawn {share:.2f}" for letter, one, share in zip(LETTERS, p, shares)]
     parts = [
-        svg.text(20, 26, f"{SHOWN} samples, temperature {tau:.3g}{DISCS * (sample == 'hard')}", 15),
+        svg.text(20, 26, f"{SHOWN} samples, temperature {tau:.3g}{': discs hard, dots soft' * (sample == 'hard')}", 15),
         svg.text(20, 46, f"{clear:.0%} of the soft samples lie in a corner (largest weight above .95)"),
         *triangle(CORNERS, labels),
         *_points(soft, winners, shares, sample),
         *_marks(p, mean),
         svg.text(450, 26, "the gradient of the expected loss, from one draw", 15),
-        svg.text(450, 46, f"A, B, C put out {_outputs()}; loss log(1 + exp(-y))"),
+        svg.text(450, 46, f"A, B, C put out {outputs}; loss log(1 + exp(-y))"),
         *_bars(found, shown, length),
     ]
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(noise: np.ndarray) -> Stills:
+def explore(noise: np.ndarray) -> Shell:
     """The widget: two logits (the third is 0: a common constant changes nothing), the temperature, soft or hard.
 
     Its stills have the temperatures of ``STILLS``.
@@ -145,17 +131,13 @@ def explore(noise: np.ndarray) -> Stills:
         "tau": temperature(),
         "sample": choice("sample", [("hard (one-hot)", "hard"), ("soft (concrete)", "soft")], "hard"),
     }
-    return Stills(lambda **values: render(noise, **values), controls, WIDTH, HEIGHT, STILLS)
+    return Shell(lambda **values: render(noise, **values), controls, HEIGHT, stills=STILLS)
 
 
 def temperature() -> ipywidgets.FloatLogSlider:
     """A slider from .05 to 10 whose steps are factors of ten to the .1."""
     look = {"style": {"description_width": "100px"}, "layout": {"width": "340px"}, "readout_format": ".2f"}
     return ipywidgets.FloatLogSlider(value=1.0, min=-1.3, max=1.0, step=0.1, description="temperature", **look)
-
-
-def _slope(y: np.ndarray) -> np.ndarray:
-    return -1 / (1 + np.exp(y))
 
 
 def _points(soft: np.ndarray, winners: np.ndarray, shares: np.ndarray, sample: str) -> list[str]:
@@ -180,7 +162,7 @@ def _marks(p: np.ndarray, mean: np.ndarray) -> list[str]:
 
 def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
     """Two bars an estimator, bias above noise; those of the other kind of sample are faint, and say so."""
-    left, top, width = BARS
+    left, top, width = 725.0, 96.0, 150.0
     bottom = top + 56 * len(ESTIMATORS)
     x = axes.scale(0, MOST, left, left + width, clip=True)
     parts = axes.columns(x, (0, 0.5, 1), bottom, top - 4)
@@ -190,18 +172,11 @@ def _bars(found: Measured, shown: list[str], length: float) -> list[str]:
         parts.append(svg.text(450, y + 20, name, ink=ink))
         if name not in shown:
             parts.append(svg.text(450, y + 35, f"(pale: made of {ESTIMATORS[name]} samples)", 11, ink=ink))
-        for value, colour, word, drop in ((found.bias[name], BIAS, "bias", 3), (found.noise[name], NOISE, "noise", 20)):
+        bias, noise = (found.bias[name], "#D55E00", "bias", 3), (found.noise[name], "#56B4E9", "noise", 20)
+        for value, colour, word, drop in (bias, noise):
             parts.append(svg.text(left - 8, y + drop + 11, f"{word} {value:.3f}", 11, "end", ink))
             parts.append(svg.rect(left, y + drop, x(value) - left, 13, colour, opacity=opacity))
             if value > MOST:
                 parts.append(svg.text(left + width + 4, y + drop + 11, ">", ink=ink))
     parts.append(svg.line(x(length), top - 10, x(length), bottom, style.INK, width=1.5, dash="5 4"))
     return [*parts, svg.text(450, top - 14, f"dashed: length of the exact gradient, {length:.3f}")]
-
-
-def _outputs() -> str:
-    return ", ".join(f"{one:g}" for one in OUTPUTS)
-
-
-def _list(values: np.ndarray) -> str:
-    return f"({', '.join(f'{one:.2f}' for one in values)})"

@@ -11,11 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
-from nasbook.drawing.parts.shell import Stills, slider
-from nasbook.drawing.parts.svg import Frame
+from nasbook.drawing.parts.shell import Frame, Shell, slider
 
 WIDTH, HEIGHT = 900, 440
 MAP, TOP, BIG, LOW = 92.0, 290.0, 176.0, 52.0
@@ -23,7 +21,6 @@ MAP, TOP, BIG, LOW = 92.0, 290.0, 176.0, 52.0
 TINTS = 10
 """Shades between white and a full colour: few enough that a map is a few dozen path elements."""
 POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)
-MOST_PIXELS = 32 * 32
 STILLS = ({"sharpness": 1.0}, {"sharpness": 20.0})
 
 
@@ -51,44 +48,21 @@ class Mix(NamedTuple):
 
 
 def prepare(image: np.ndarray, outputs: np.ndarray, operations: Sequence[str]) -> Story:
-    """``image`` (H, W, 3) in [0, 1]; ``outputs`` (O, C, H', W') of the ``operations`` (O,), in their order.
-
-    Raises NasbookError if shapes do not agree, a number is not finite, a map has more than 32 x 32 pixels, an
-    output besides that of ``none`` is zero, there is no operation besides ``none``, or there are more than 8.
-    """
-    image, outputs, names = np.asarray(image, dtype=float), np.asarray(outputs, dtype=float), tuple(operations)
-    if image.ndim != 3 or image.shape[2] != 3 or outputs.ndim != 4 or len(outputs) != len(names) or 0 in outputs.shape:
-        raise NasbookError(
-            f"the image has the shape {image.shape} and the outputs of {len(names)} operations {outputs.shape}; wanted "
-            "are (H, W, 3) and (operations, C, H, W)"
-        )
-    if not np.isfinite(image).all() or not np.isfinite(outputs).all():
-        raise NasbookError("the image and the outputs must hold finite numbers")
-    if max(image.shape[0] * image.shape[1], outputs.shape[2] * outputs.shape[3]) > MOST_PIXELS or len(names) > 8:
-        raise NasbookError("the mixer draws at most 8 maps of at most 32 x 32 pixels")
-    allowed = np.array([name != "none" for name in names])
-    if not allowed.any():
-        raise NasbookError("there is no operation to choose besides none")
-    for name, output in zip(names, outputs):
-        if name != "none" and not output.any():
-            raise NasbookError(f"the output of {name} is zero everywhere: there is nothing to compare a blend with")
+    """``image`` (H, W, 3) in [0, 1]; ``outputs`` (O, C, H', W') of at most 8 ``operations`` (O,), in their order."""
+    image, outputs = np.asarray(image, dtype=float), np.asarray(outputs, dtype=float)
+    allowed = np.array([name != "none" for name in operations])
     reach = float(np.quantile(np.abs(outputs[allowed]), 0.99)) or float(np.abs(outputs).max())
     small = tuple(_map(output[0], reach, _column(place), TOP, MAP) for place, output in enumerate(outputs))
     large = tuple(_map(output[0], reach, 465, LOW, BIG) for output in outputs)
-    return Story(names, outputs, allowed, reach, _picture(image, 20, LOW, BIG), small, large)
+    return Story(tuple(operations), outputs, allowed, reach, _picture(image, 20, LOW, BIG), small, large)
 
 
 def mix(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Mix:
     """The blend under softmax(sharpness * alphas), and the operation that DARTS's rule would keep.
 
-    ``gap``: |blend - output of the chosen| / |output of the chosen|, over all channels and pixels. Raises
-    NasbookError unless there is a finite alpha for each operation and sharpness is a number of at least 0.
+    ``gap``: |blend - output of the chosen| / |output of the chosen|, over all channels and pixels.
     """
     logits = np.asarray(alphas, dtype=float)
-    if logits.shape != (len(story.operations),) or not np.isfinite(logits).all():
-        raise NasbookError(f"alphas are {list(alphas)}; wanted is a finite number for each of {story.operations}")
-    if not np.isfinite(sharpness) or sharpness < 0:
-        raise NasbookError(f"sharpness is {sharpness!r}; it must be a finite number of at least 0")
     weights = softmax(sharpness * logits)
     blend = np.einsum("o,ochw->chw", weights, story.outputs)  # (O,), (O, C, H', W') -> (C, H', W')
     # by the logits: at sharpness 0 all weights are equal, and the best stays the best
@@ -98,7 +72,7 @@ def mix(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Mix:
 
 
 def render(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Frame:
-    """The frame of one setting, channel 0 of every map. Errors as :func:`mix`."""
+    """The frame of one setting, channel 0 of every map."""
     now = mix(story, alphas, sharpness)
     names, weight = story.operations, now.weights[now.chosen]
     kept, largest = names[now.chosen], names[int(now.weights.argmax())]
@@ -123,15 +97,12 @@ def render(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Fra
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story, alphas: Sequence[float] | None = None) -> Stills:
+def explore(story: Story, alphas: Sequence[float] | None = None) -> Shell:
     """The widget: a slider for each alpha, from ``alphas`` (O,) or 0, and one that sharpens them all.
 
     Its stills have the factors of ``STILLS``.
-
-    Raises NasbookError as :func:`mix` does.
     """
     start = np.zeros(len(story.operations)) if alphas is None else np.asarray(alphas, dtype=float)
-    mix(story, start)
     controls = {}
     for name, alpha in zip(story.operations, start):
         control = slider(_label(name), float(np.clip(alpha, -3, 3)), -3, 3, 0.05)
@@ -142,7 +113,7 @@ def explore(story: Story, alphas: Sequence[float] | None = None) -> Stills:
     def show(sharpness: float, **values: float) -> Frame:
         return render(story, [values[name] for name in story.operations], sharpness)
 
-    return Stills(show, controls, WIDTH, HEIGHT, STILLS)
+    return Shell(show, controls, HEIGHT, stills=STILLS)
 
 
 def _candidate(story: Story, place: int, name: str, share: float, chosen: bool) -> list[str]:
@@ -189,15 +160,11 @@ def _picture(image: np.ndarray, x: float, y: float, side: float) -> str:
 def _pixels(codes: np.ndarray, colours: Mapping[int, str], x: float, y: float, side: float) -> str:
     """Whole numbers (H, W) in their ``colours``, on a square of ``side``; within it a pixel has the side 1."""
     tall, wide = side / codes.shape[0], side / codes.shape[1]
-    paths = (svg.path(_squares(codes == code), "", colour) for code, colour in colours.items())
+    paths = []
+    for code, colour in colours.items():
+        # neighbours in a row are one rectangle, which a fill closes by itself
+        edges = np.diff(np.pad((codes == code).astype(int), ((0, 0), (1, 1))), axis=1)  # (H, W) -> (H, W + 1)
+        begins, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1]
+        d = "".join(f"M{first} {row}h{last - first}v1h{first - last}" for (row, first), last in zip(begins, ends))
+        paths.append(svg.path(d, "", colour))
     return f'<g transform="translate({x:g} {y:g}) scale({wide:g} {tall:g})">{"".join(paths)}</g>'
-
-
-def _squares(mask: np.ndarray) -> str:
-    """Where ``mask`` (H, W) is true, squares as the words of a path; neighbours in a row are one rectangle.
-
-    A fill closes each rectangle by itself.
-    """
-    edges = np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))), axis=1)  # (H, W) -> (H, W + 1)
-    begins, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)[:, 1]
-    return "".join(f"M{first} {row}h{last - first}v1h{first - last}" for (row, first), last in zip(begins, ends))

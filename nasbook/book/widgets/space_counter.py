@@ -14,7 +14,6 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 from nasbook.spaces.counting import LANDMARKS, CellFamily, Edges
@@ -27,10 +26,6 @@ DASHES = {"dotted": "1.5 3", "dashed": "5 3", "solid": ""}
 NODES, COUNTS, ALL = (3, 4, 5, 6), (2, 3, 4, 5), 9
 INPUTS = (1, 2, ALL)
 DRAWN = 24
-ENUMERATED = 1000
-"""Up to this many cells, those that differ in more than naming are counted one by one."""
-SCALE = (30.0, 870.0, 60.0)
-"""Left and right end of the axis in pixels, and the power of ten at its right end."""
 MARKS = ("#CC79A7", "#009E73", "#D55E00", "#0072B2", "#E69F00", "#332288", "#882255", "#56B4E9")
 
 
@@ -57,7 +52,8 @@ def prepare(rng: np.random.Generator) -> Story:
         family = CellFamily(nodes, OPERATIONS[:count], inputs)
         cells = tuple(family.draw(rng) for _ in range(DRAWN))
         story.sizes[key] = len(family)
-        story.unique[key] = family.unique() if len(family) <= ENUMERATED else None
+        # up to so many cells, those that differ in more than naming are counted one by one
+        story.unique[key] = family.unique() if len(family) <= 1000 else None
         story.cells[key] = cells
         story.strings[key] = _numbered(cells)
         story.names[key] = _numbered([family.form(cell) for cell in cells])
@@ -67,8 +63,6 @@ def prepare(rng: np.random.Generator) -> Story:
 def render(story: Story, nodes: int, operations: int, inputs: int, naming: bool) -> Frame:
     """The frame of one space; ``naming`` marks cells that are the same up to naming, else equal strings."""
     key = (nodes, operations, inputs)
-    if key not in story.sizes:
-        raise NasbookError(f"no frame for {key}: nodes {NODES}, operations {COUNTS}, inputs {INPUTS}")
     size, unique = story.sizes[key], story.unique[key]
     groups = story.names[key] if naming else story.strings[key]
     counted = f"{unique:,} up to naming" if unique is not None else "too many here to count them up to naming"
@@ -79,9 +73,8 @@ def render(story: Story, nodes: int, operations: int, inputs: int, naming: bool)
         f"{counted}; at a minute each, training all takes {lasting(size)}; of {DRAWN} drawn, {len(set(groups))} are "
         f"different {rule}."
     )
-    title = f"{size:,} strings, {counted}"
     parts = [
-        svg.text(20, 26, title, 15),
+        svg.text(20, 26, f"{size:,} strings, {counted}", 15),
         svg.text(20, 46, f"a minute of training each: {lasting(size)}"),
         *_axis(size),
         svg.text(20, 176, f"{DRAWN} cells drawn at random: {len(set(groups))} different {rule}", 15),
@@ -117,9 +110,9 @@ def _numbered(keys) -> tuple[int, ...]:
 
 
 def _axis(size: int) -> list[str]:
-    left, right, end = SCALE
+    left, right, end = 30, 870, 60  # in pixels, and the power of ten at the right end
     along = axes.scale(0, end, left, right)
-    here, powers = along(log10(size)), range(0, int(end) + 1, 10)
+    here, powers = along(log10(size)), range(0, end + 1, 10)
     clear = [power for power in powers if abs(along(power) - here) > 26]
     parts = [
         svg.line(left, 112, right, 112, style.QUIET, width=1.5),
@@ -142,23 +135,18 @@ def _thumbnails(cells: tuple[Edges, ...], groups: tuple[int, ...], nodes: int) -
     parts = []
     for place, (cell, group) in enumerate(zip(cells, groups)):
         x, y = 22 + 72 * (place % 12), 262 + 92 * (place // 12)
-        for name, node, source in cell:
-            parts.append(_arc(x, y, nodes, source, node, name))
         gap = 54 / (nodes - 1)
+        for name, node, source in cell:
+            begin, end, look = x + gap * source, x + gap * node, LOOKS[name]
+            high = y - 88 * (node - source) / (nodes - 1)
+            d = f"M{begin:.1f},{y:.1f} Q{(begin + end) / 2:.1f},{high:.1f} {end:.1f},{y:.1f}"
+            parts.append(svg.path(d, look.colour, width=look.width * 0.8, dash=DASHES[look.dash]))
         parts += [svg.circle(x + gap * node, y, 2.6) for node in range(nodes)]
         if group in many:
             colour, letter = MARKS[many.index(group) % len(MARKS)], ascii_uppercase[many.index(group)]
             parts.append(svg.rect(x - 6, y - 48, 66, 74, "none", stroke=colour, width=1.6))
             parts.append(svg.text(x + 27, y + 21, letter, 13, "middle"))
     return parts
-
-
-def _arc(x: float, y: float, nodes: int, source: int, node: int, name: str) -> str:
-    gap, look = 54 / (nodes - 1), LOOKS[name]
-    begin, end = x + gap * source, x + gap * node
-    height = 44 * (node - source) / (nodes - 1)
-    d = f"M{begin:.1f},{y:.1f} Q{(begin + end) / 2:.1f},{y - 2 * height:.1f} {end:.1f},{y:.1f}"
-    return svg.path(d, look.colour, width=look.width * 0.8, dash=DASHES[look.dash])
 
 
 def _legend(operations: int) -> list[str]:

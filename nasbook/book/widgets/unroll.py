@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from math import log
 from typing import TYPE_CHECKING
 
-from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, steps
 
@@ -29,21 +28,16 @@ Story = Mapping[tuple[str, float, int], "Sentence"]
 
 def render(story: Story, controller: str, temperature: float, draw: int, step: int) -> Frame:
     """The frame after ``step`` decisions of one sentence; at the end, what its lesson changes."""
-    key = (controller, temperature, draw)
-    if key not in story:
-        raise NasbookError(f"no sentence for {key}: there are {', '.join(map(str, story))}")
-    told = story[key]
+    told = story[controller, temperature, draw]
     words, total = told.words, len(told.words)
-    if not 0 <= step <= total:
-        raise NasbookError(f"step is {step}; the sentence has {total} decisions")
     said = sum(log(word.chances[word.chosen]) for word in words[:step])
     done = step == total
     sentence = f"{controller} controller, temperature {temperature:g}: "
     if done:
-        gain = told.reward - told.baseline
+        gain, raised = told.reward - told.baseline, sum(word.after > word.chances[word.chosen] for word in words)
         sentence += (
             f"it wrote {told.stack}, log-probability {said:.2f}; reward {told.reward:.3f} against the baseline "
-            f"{told.baseline:.3f}, so every word has the weight {gain:+.3f}; {_raised(told)} of the {total} words "
+            f"{told.baseline:.3f}, so every word has the weight {gain:+.3f}; {raised} of the {total} words "
             "become likelier."
         )
     else:
@@ -77,10 +71,6 @@ def explore(story: Story, step: int | None = None, draw: int | None = None) -> S
         "draw": steps("draw", draws[0] if draw is None else draw, draws[0], draws[-1]),
     }
     return Shell(lambda **values: render(story, **values), controls, HEIGHT)
-
-
-def _raised(told: Sentence) -> int:
-    return sum(word.after > word.chances[word.chosen] for word in told.words)
 
 
 def _row(told: Sentence, step: int) -> list[str]:
@@ -158,7 +148,8 @@ def _network(words: tuple[Word, ...], layers: int, done: bool) -> list[str]:
         inputs = [int(question[6:-1]) for question, answer in said.items() if answer == "yes"]
         read |= set(inputs)
         # before its anchor point has spoken nobody knows what a layer reads
-        for number in (inputs or [0]) if "filters" in said and _anchored(said, layer) else ():
+        anchored = sum(question.startswith("reads") for question in said) == layer - 1
+        for number in (inputs or [0]) if "filters" in said and anchored else ():
             parts += _edge(where, number, layer)
         label = f"{said.get('height', '?')}x{said.get('width', '?')}, {said.get('filters', '?')} filters"
         parts.append(_box(*where[layer], label))
@@ -167,11 +158,6 @@ def _network(words: tuple[Word, ...], layers: int, done: bool) -> list[str]:
             parts += _edge(where, layer, layers + 1, DOWN)
         parts.append(_box(*where[layers + 1], "classifier"))
     return parts
-
-
-def _anchored(said: Mapping[str, str], layer: int) -> bool:
-    """Whether the layer's anchor point is decided."""
-    return sum(question.startswith("reads") for question in said) == layer - 1
 
 
 def _box(x: float, y: float, label: str) -> str:

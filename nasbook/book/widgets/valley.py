@@ -14,10 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import axes, style, svg
-from nasbook.drawing.parts.shell import Stills, choice, slider
-from nasbook.drawing.parts.svg import Frame
+from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
 
 WIDTH, HEIGHT = 900, 500
 LOW, HIGH = -2.5, 3.5
@@ -83,11 +81,7 @@ def settles(xi: float, bend: float = 0.0, radius: float = 0.01) -> float:
 
 
 def render(xi: float, inner: int, alpha: float, w: float, bend: float = 0.0, radius: float = 0.01) -> Frame:
-    """The frame of a virtual step ``xi``, ``inner`` steps on w for each on alpha, and a start (alpha, w).
-
-    Raises NasbookError for a number outside what the widget's controls offer.
-    """
-    _check(xi, inner, alpha, w, bend, radius)
+    """The frame of a virtual step ``xi``, ``inner`` steps on w for each on alpha, and a start (alpha, w)."""
     here, path = slopes(alpha, w, xi, bend, radius), walk(alpha, w, xi, inner, bend, radius)
     end, rest = path[-1, 0], settles(xi, bend, radius)
     sentence = (
@@ -108,7 +102,7 @@ def render(xi: float, inner: int, alpha: float, w: float, bend: float = 0.0, rad
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore() -> Stills:
+def explore() -> Shell:
     """The widget: the virtual step, steps on w, the start, the shape of L_train and the radius of the difference.
 
     Its stills have the virtual steps of ``STILLS``.
@@ -121,21 +115,7 @@ def explore() -> Stills:
         "bend": choice("bend of L_train", [("0: a parabola", BENDS[0]), ("0.1: no parabola", BENDS[1])]),
         "radius": choice("radius", [(f"{one:g}", one) for one in RADII]),
     }
-    return Stills(render, controls, WIDTH, HEIGHT, STILLS)
-
-
-def _check(xi: float, inner: int, alpha: float, w: float, bend: float, radius: float) -> None:
-    for name, value, least, most in (
-        ("xi", xi, 0, MOST_XI),
-        ("alpha", alpha, -START, START),
-        ("w", w, -START, START),
-        ("bend", bend, 0, max(BENDS)),
-        ("radius", radius, 0, max(RADII)),
-    ):
-        if not least <= value <= most:
-            raise NasbookError(f"{name} is {value!r}; it must be a number from {least:g} to {most:g}")
-    if isinstance(inner, bool) or not isinstance(inner, int) or not 1 <= inner <= max(INNER):
-        raise NasbookError(f"inner is {inner!r}; it must be a whole number from 1 to {max(INNER)}")
+    return Shell(render, controls, HEIGHT, stills=STILLS)
 
 
 def _place(alpha: float, w: float) -> tuple[float, float]:

@@ -8,72 +8,79 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from nasbook.drawing.parts import style
 
-if TYPE_CHECKING:
-    import graphviz
-
-HEAD = 8.0
 PLATE = 16.0
-LETTER = 0.62
-"""Width of a letter in ems, on the generous side."""
 
 
-@dataclass
+class End(NamedTuple):
+    """Where a line ends: at ``radius`` from ``place``, on the node ``name``."""
+
+    name: str
+    place: np.ndarray
+    radius: float = 0.0
+
+
 class Board:
-    """``graph`` with what has been put on it; each method returns the name that lines start and end at."""
+    """``graph`` with what has been put on it; a node's method returns it as the end of lines."""
 
-    graph: graphviz.Digraph = field(default_factory=lambda: _empty())
-    count: int = 0
+    def __init__(self):
+        import graphviz
 
-    def circle(self, place: np.ndarray, radius: float, name: str, below: str = "") -> str:
+        self.count, self.graph = 0, graphviz.Digraph()
+        look = {"layout": "nop2", "bgcolor": "white", "margin": "0", "pad": "0.1", "outputorder": "edgesfirst"}
+        self.graph.attr(**look, **style.TEXT)
+        self.graph.attr("node", color=style.INK, margin="0", **style.TEXT)
+        self.graph.attr("edge", arrowsize="0.7", color=style.INK)
+
+    def circle(self, place: Sequence[float], radius: float, name: str, below: str = "") -> End:
         """A state: its name and, smaller, what else is to be known of it."""
         lines = [f'<FONT POINT-SIZE="14">{escape(line)}</FONT>' for line in _name_lines(name)]
         lines += [f'<FONT POINT-SIZE="11">{escape(below)}</FONT>'] * bool(below)
-        return self._node(place, 2 * radius, 2 * radius, f"<{'<BR/>'.join(lines)}>", shape="circle")
+        node = self._node(place, 2 * radius, 2 * radius, f"<{'<BR/>'.join(lines)}>", shape="circle")
+        return node._replace(radius=radius)
 
-    def box(self, place: np.ndarray, size: Sequence[float], lines: Sequence[str], ink: str, **look: str) -> str:
+    def box(self, place: Sequence[float], size: Sequence[float], lines: Sequence[str], ink: str, **look: str) -> End:
         """An action or an observation, of width and height ``size``."""
         label = "<BR/>".join(escape(line) for line in lines)
         look = {"shape": "box", "color": ink, "fontcolor": ink, "fillcolor": "white", "style": "filled"} | look
         return self._node(place, *size, f"<{label}>", fontsize="12", **look)
 
-    def plate(self, place: np.ndarray, lines: Sequence[str], ink: str = style.INK) -> str:
+    def plate(self, place: np.ndarray, lines: Sequence[str], ink: str = style.INK) -> End:
         """What is written on a line, such as its probability."""
         size = (max(width(line, 12) for line in lines), PLATE * len(lines))
         return self.box(place, size, lines, ink, penwidth="0")
 
-    def heading(self, place: np.ndarray, text: str) -> None:
+    def heading(self, place: Sequence[float], text: str) -> None:
         """Quiet words over a column."""
         self._node(place, width(text, 11), 16, f"<{escape(text)}>", shape="none", fontsize="11", fontcolor="#666666")
 
-    def curve(self, ends: tuple[str, str], points: np.ndarray, arrow: bool = True, **look: str) -> None:
+    def curve(self, start: End, end: End, points: np.ndarray, arrow: bool = True, **look: str) -> None:
         """A cubic curve through control ``points`` (4, 2), with its arrowhead's tip at the last one."""
         last, tip = points[-1], ""
         if arrow:
             back = points[2] - last
             tip = f"e,{_at(last)} "
-            points = np.vstack([points[:3], last + HEAD * back / max(np.hypot(*back), 1e-9)])
+            points = np.vstack([points[:3], last + 8 * back / max(np.hypot(*back), 1e-9)])
         pos = tip + " ".join(map(_at, points))
-        self.graph.edge(*ends, pos=pos, arrowhead="normal" if arrow else "none", **look)
+        self.graph.edge(start.name, end.name, pos=pos, arrowhead="normal" if arrow else "none", **look)
 
-    def _node(self, place: np.ndarray, wide: float, tall: float, label: str, **look: str) -> str:
+    def _node(self, place: Sequence[float], wide: float, tall: float, label: str, **look: str) -> End:
         self.count += 1
         name = f"n{self.count}"
         size = {"width": f"{wide / 72:.3f}", "height": f"{tall / 72:.3f}", "fixedsize": "true"}
         self.graph.node(name, label=label, pos=_at(place), **size, **look)
-        return name
+        return End(name, np.array(place, dtype=float))
 
 
 def width(text: str, size: float) -> float:
-    """Room for one line of text at ``size`` points."""
-    return LETTER * size * len(text) + 6
+    """Room for one line of text at ``size`` points, on the generous side."""
+    return 0.62 * size * len(text) + 6
 
 
 def radius(names: Iterable[str], below: Iterable[str] = ()) -> float:
@@ -148,14 +155,3 @@ def _name_lines(name: str) -> list[str]:
 
 def _at(point: np.ndarray) -> str:
     return f"{point[0]:.1f},{point[1]:.1f}"
-
-
-def _empty() -> graphviz.Digraph:
-    import graphviz
-
-    text = {"fontname": style.FONTS, "fontcolor": style.INK}
-    graph = graphviz.Digraph()
-    graph.attr(layout="nop2", bgcolor="white", margin="0", pad="0.1", outputorder="edgesfirst", **text)
-    graph.attr("node", color=style.INK, margin="0", **text)
-    graph.attr("edge", arrowsize="0.7", color=style.INK)
-    return graph

@@ -37,11 +37,20 @@ def genotype_graph(kinds: Kinds, changed: Mapping[str, Changed] | None = None, c
     not drawn. ``changed``: what to mark, by cell name. ``caption``: a sentence to stand below.
     Raises NasbookError as ``cell_graph`` does.
     """
+    import graphviz
+
     if not kinds:
         raise NasbookError("a genotype without cells cannot be drawn: give at least the normal cell")
     for nodes, concat in kinds.values():
         check_cell(nodes, concat)
-    graph = _page(max(describe.depth(nodes, concat) for nodes, concat in kinds.values()))
+    # gaps shrink with the cell's depth, so that labels stay 9 pt on 6.5 inches
+    depth = max(describe.depth(nodes, concat) for nodes, concat in kinds.values())
+    gap = {4: 0.26}.get(depth, 0.38 if depth < 4 else 0.22)
+    page = {"bgcolor": "white", "fontsize": "12", "margin": "0", "nodesep": "0.12", "pad": "0.1"}
+    graph = graphviz.Digraph()
+    graph.attr(**page, rankdir="LR", remincross="false", ranksep=str(gap), **style.TEXT)
+    graph.attr("node", fontsize="14", color=style.INK, **style.TEXT)
+    graph.attr("edge", arrowsize="0.55")
     if caption:
         graph.attr(label=textwrap.fill(caption, 68).replace("\n", "\\l") + "\\l", labelloc="b", labeljust="l")
     for name, (nodes, concat) in reversed(kinds.items()):
@@ -74,40 +83,10 @@ def genotype_mimebundle(kinds: Kinds) -> dict[str, str]:
         return {"text/plain": f"{sentence}\n(not drawn: {error})"}
 
 
-def _page(depth: int) -> graphviz.Digraph:
-    """An empty picture whose gaps shrink with the cell's depth, so that labels stay 9 pt on 6.5 inches."""
-    import graphviz
-
-    gap = {4: 0.26}.get(depth, 0.38 if depth < 4 else 0.22)
-    text = {"fontname": style.FONTS, "fontcolor": style.INK}
-    graph = graphviz.Digraph()
-    graph.attr(
-        bgcolor="white",
-        fontsize="12",
-        margin="0",
-        nodesep="0.12",
-        pad="0.1",
-        rankdir="LR",
-        remincross="false",
-        ranksep=str(gap),
-        **text,
-    )
-    graph.attr("node", fontsize="14", color=style.INK, **text)
-    graph.attr("edge", arrowsize="0.55")
-    return graph
-
-
 def _add_cell(graph: graphviz.Digraph, nodes: Nodes, concat: Sequence[int], name: str, changed: Changed) -> None:
     identity = [f"{name}_{index}" for index in range(len(nodes) + 2)]
-    box = {
-        "shape": "box",
-        "style": "rounded,filled",
-        "fillcolor": "#EDEDED",
-        "fontsize": "17",
-        "height": "0.36",
-        "width": "0.6",
-        "margin": "0.06,0.03",
-    }
+    box = {"shape": "box", "style": "rounded,filled", "fillcolor": "#EDEDED", "fontsize": "17"}
+    box |= {"height": "0.36", "width": "0.6", "margin": "0.06,0.03"}
     with graph.subgraph() as inputs:
         inputs.attr(rank="same")
         for index, label in enumerate(INPUTS):
@@ -118,36 +97,18 @@ def _add_cell(graph: graphviz.Digraph, nodes: Nodes, concat: Sequence[int], name
     graph.node(f"{name}_out", label=OUTPUT, **box)
     for index, node in enumerate(nodes):
         for place, (operation, source) in enumerate(node):
-            _add_operation(
-                graph,
-                identity[source],
-                identity[index + 2],
-                f"{identity[index + 2]}_{place}",
-                style.look(operation),
-                (index, operation, source) in changed,
-            )
+            ends, marked = (identity[source], identity[index + 2]), (index, operation, source) in changed
+            _add_operation(graph, ends, f"{ends[1]}_{place}", style.look(operation), marked)
     for index in sorted(set(concat)):
         graph.edge(identity[index], f"{name}_out", color=style.QUIET, penwidth="0.8", arrowhead="none")
 
 
-def _add_operation(
-    graph: graphviz.Digraph, source: str, target: str, plate: str, look: style.Look, marked: bool
-) -> None:
+def _add_operation(graph: graphviz.Digraph, ends: tuple[str, str], plate: str, look: style.Look, marked: bool) -> None:
     """An edge in two halves with its name on a plate between them: a label beside a curve can be taken for
     its neighbour's, one that the curve runs through cannot."""
     line = {"color": look.colour, "style": look.dash, "penwidth": str(look.width)}
     mark = {"fillcolor": "#FFF2B3", "style": "filled", "penwidth": "1.2"} if marked else {"penwidth": "0"}
-    graph.node(
-        plate,
-        label=look.label,
-        shape="box",
-        color=look.ink,
-        fontcolor=look.ink,
-        height="0",
-        width="0",
-        margin="0.04,0.02",
-        fontsize="13",
-        **mark,
-    )
-    graph.edge(source, f"{plate}:w", arrowhead="none", **line)
-    graph.edge(f"{plate}:e", target, arrowhead=look.head, **line)
+    size = {"height": "0", "width": "0", "margin": "0.04,0.02", "fontsize": "13"}
+    graph.node(plate, label=look.label, shape="box", color=look.ink, fontcolor=look.ink, **size, **mark)
+    graph.edge(ends[0], f"{plate}:w", arrowhead="none", **line)
+    graph.edge(f"{plate}:e", ends[1], arrowhead=look.head, **line)

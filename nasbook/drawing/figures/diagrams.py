@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from nasbook.drawing.figures import layouts
 from nasbook.drawing.figures.board import Board
 from nasbook.drawing.figures.layouts import Actions, Seen, chance
 from nasbook.drawing.parts import render, style, svg
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, panels
 
 STATES = 12
 LINES = 60
@@ -31,12 +31,6 @@ CHART = (
     ("Markov chain", "MDP: Markov decision process"),
     ("HMM: hidden Markov model", "POMDP: partially observable MDP"),
 )
-
-
-class Drawable(Protocol):
-    """A model that draws itself."""
-
-    def draw(self) -> Picture: ...
 
 
 def chain_picture(transitions: np.ndarray, rewards: np.ndarray | None, states: Sequence[str]) -> Picture:
@@ -79,64 +73,10 @@ def hmm_picture(
 
 def mdp_picture(transitions: np.ndarray, rewards: np.ndarray, states: Sequence[str], actions: Sequence[str]) -> Picture:
     """An MDP: ``transitions`` (A, S, S), expected ``rewards`` (A, S), names. Puterman (1994), section 2.1."""
-    return _controlled("Markov decision process", transitions, None, rewards, states, actions, ())
+    return pomdp_picture(transitions, None, rewards, states, actions, ())
 
 
 def pomdp_picture(
-    transitions: np.ndarray,
-    observations: np.ndarray,
-    rewards: np.ndarray,
-    states: Sequence[str],
-    actions: Sequence[str],
-    observation_names: Sequence[str],
-) -> Picture:
-    """A POMDP: as ``mdp_picture``, and ``observations`` (A, S', O) of the state that an action lands in.
-
-    Kaelbling, Littman and Cassandra (1998), section 3.1.
-    """
-    name = "Partially observable Markov decision process"
-    return _controlled(name, transitions, observations, rewards, states, actions, observation_names)
-
-
-def four_models_picture(chain: Drawable, hmm: Drawable, mdp: Drawable, pomdp: Drawable) -> Picture:
-    """The chart *states observable? x control over transitions?*, each field with its model drawn in it.
-
-    After the slides of G. Hollinger (2007). The picture is saved as SVG only.
-    Raises NasbookError for a model that is drawn as a heat map.
-    """
-    pictures = [model.draw() for model in (chain, mdp, hmm, pomdp)]
-    for name, picture in zip((title for titles in CHART for title in titles), pictures):
-        if picture.svg is None:
-            raise NasbookError(f"the {name.partition(':')[0]} is too large for the chart: it is drawn as a heat map")
-    graphs = [picture.graph.copy() for picture in pictures]
-    for graph in graphs:
-        graph.attr(label="")
-    states = ("seen", "hidden")
-    fields = [
-        f"{title.partition(':')[0]}: states {states[row]}, {('no control', 'control')[column]}"
-        for row, titles in enumerate(CHART)
-        for column, title in enumerate(titles)
-    ]
-    sentence = "; ".join(fields)
-    lefts, top, wides, tall = (66, 348), 56, (282, 548), 290
-    parts = [svg.text(480, 18, "Do we have control over the transitions?", 14, "middle")]
-    parts.append(svg.text(18, top + tall, "Are the states completely observable?", 14, "middle", turn=-90))
-    for place, word in enumerate(("no", "yes")):
-        parts.append(svg.text(lefts[place] + wides[place] / 2, 44, word, 14, "middle"))
-        parts.append(svg.text(44, top + (1.5 - place) * tall, word, 14, "middle"))
-    for place, raw in enumerate(render.render_all([graph.source for graph in graphs], "svg")):
-        row, column = divmod(place, 2)
-        x, y, wide = lefts[column], top + row * tall, wides[column]
-        parts.append(svg.rect(x, y, wide, tall, "none", stroke=style.QUIET))
-        parts.append(svg.text(x + 10, y + 22, CHART[row][column], 14))
-        parts.append(render.nested(raw.decode("utf-8"), x + 8, y + 34, wide - 16, tall - 42))
-    parts.append(svg.text(lefts[0], top + 2 * tall + 20, sentence))
-    page = svg.page(900, top + 2 * tall + 30, sentence, parts)
-    return Picture(sentence=sentence, graph=tuple(graphs), svg=page)
-
-
-def _controlled(
-    kind: str,
     transitions: np.ndarray,
     observations: np.ndarray | None,
     rewards: np.ndarray,
@@ -144,7 +84,12 @@ def _controlled(
     actions: Sequence[str],
     observation_names: Sequence[str],
 ) -> Picture:
+    """A POMDP: as ``mdp_picture``, and ``observations`` (A, S', O) of the state that an action lands in.
+
+    Kaelbling, Littman and Cassandra (1998), section 3.1. Without ``observations`` it is an MDP.
+    """
     steps, paid = np.asarray(transitions), np.asarray(rewards)
+    kind = "Markov decision process" if observations is None else "Partially observable Markov decision process"
     said = [f"{kind} of {_count(states, 'state')} and {_count(actions, 'action')}"]
     said[0] += f": {_moves(dict(zip(actions, steps)), states)}"
     said.append(_paid(paid, states, actions))
@@ -158,6 +103,40 @@ def _controlled(
     squares = Actions(actions, () if same else [[f"reward {value:.3g}" for value in row] for row in paid])
     seen = None if observations is None else _seen(np.asarray(observations), observation_names, actions)
     return _finish(layouts.unrolled(steps, states, below, squares, seen), "; ".join(said))
+
+
+def four_models_picture(chain: Any, hmm: Any, mdp: Any, pomdp: Any) -> Picture:
+    """The chart *states observable? x control over transitions?*, each field with its model, which has ``draw``.
+
+    After the slides of G. Hollinger (2007). The picture is saved as SVG only.
+    Raises NasbookError for a model that is drawn as a heat map.
+    """
+    pictures = [model.draw() for model in (chain, mdp, hmm, pomdp)]
+    for name, picture in zip((title for titles in CHART for title in titles), pictures):
+        if picture.svg is None:
+            raise NasbookError(f"the {name.partition(':')[0]} is too large for the chart: it is drawn as a heat map")
+    graphs = [picture.graph.copy() for picture in pictures]
+    for graph in graphs:
+        graph.attr(label="")
+    sentence = "; ".join(
+        f"{title.partition(':')[0]}: states {seen}, {control}"
+        for seen, titles in zip(("seen", "hidden"), CHART)
+        for control, title in zip(("no control", "control"), titles)
+    )
+    lefts, top, wides, tall = (66, 348), 56, (282, 548), 290
+    parts = [svg.text(480, 18, "Do we have control over the transitions?", 14, "middle")]
+    parts.append(svg.text(18, top + tall, "Are the states completely observable?", 14, "middle", turn=-90))
+    for place, word in enumerate(("no", "yes")):
+        parts.append(svg.text(lefts[place] + wides[place] / 2, 44, word, 14, "middle"))
+        parts.append(svg.text(44, top + (1.5 - place) * tall, word, 14, "middle"))
+    for place, raw in enumerate(render.render_all([graph.source for graph in graphs], "svg")):
+        row, column = divmod(place, 2)
+        x, y, wide = lefts[column], top + row * tall, wides[column]
+        parts.append(svg.rect(x, y, wide, tall, "none", stroke=style.QUIET))
+        parts.append(svg.text(x + 10, y + 22, CHART[row][column], 14))
+        parts.append(render.nested(raw.decode("utf-8"), x + 8, y + 34, wide - 16, tall - 42))
+    parts.append(svg.text(lefts[0], top + 2 * tall + 20, sentence))
+    return Picture(sentence, tuple(graphs), svg.page(900, top + 2 * tall + 30, sentence, parts))
 
 
 def _fits(steps: np.ndarray, shown: np.ndarray | None = None) -> bool:
@@ -182,14 +161,12 @@ def _finish(page: Board, sentence: str) -> Picture:
 
 def _heat(matrices: Mapping[str, np.ndarray], states: Sequence[str], sentence: str) -> Picture:
     """One map of probabilities for each action, six at most, rows from, columns to."""
-    from matplotlib.figure import Figure
-
     shown = list(matrices.items())[:6]
     columns = 2 if len(shown) in (2, 4) else min(len(shown), 3)
     rows = -(-len(shown) // columns)
-    with style.rc():
-        figure = Figure(figsize=(min(4.6 * columns, 9), 9 / columns * rows if columns > 1 else 4), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    size = min(4.6 * columns, 9), 9 / columns * rows if columns > 1 else 4
+    with panels(*size, rows, columns, squeeze=False) as (figure, grid):
+        axes = grid.ravel()
         for panel, (name, matrix) in zip(axes, shown):
             image = panel.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
             panel.set(title=name, xlabel="to state", ylabel="from state")

@@ -12,8 +12,6 @@ from nasbook.drawing.parts.picture import Picture, panels
 
 LOOKS = (("#000000", "-", "o"), ("#0072B2", "--", "D"), ("#009E73", "-.", "s"), ("#D55E00", ":", "^"))
 LOOKS += (("#CC79A7", (0, (5, 1)), "v"),)
-CLEAR = 4.0
-"""A bias of fewer standard errors than this is drawn hollow: it may be nothing."""
 
 
 def estimators_picture(
@@ -34,7 +32,8 @@ def estimators_picture(
             found = [np.asarray(sample, dtype=float) for sample in samples]
             bias = np.array([np.linalg.norm(one.mean(axis=0) - exact) for one in found])
             noise = np.array([np.sqrt(one.var(axis=0).sum()) for one in found])
-            clear = bias > CLEAR * noise / np.sqrt([len(one) for one in found])
+            # a bias of fewer than four standard errors is drawn hollow: it may be nothing
+            clear = bias > 4 * noise / np.sqrt([len(one) for one in found])
             look = {"color": colour, "linestyle": dash, "label": name}
             left.plot(taus, bias, **look)
             for which, fill in ((clear, colour), (~clear, "white")):

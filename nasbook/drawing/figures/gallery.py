@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,8 @@ def save_run_figures(
     cannot be written; each file is whole or absent.
     """
     target = Path(folder) / "figures"
-    drawn = {
-        "trace": traces.trace_figure(trace),
-        "alphas": traces.alphas_figure(alphas, steps, kinds, operations),
-    }
-    paths = []
-    for name, figure in drawn.items():
+    paths, curves, maps = [], traces.trace_figure(trace), traces.alphas_figure(alphas, steps, kinds, operations)
+    for name, figure in (("trace", curves), ("alphas", maps)):
         for form in ("svg", "png"):
             paths.append(target / f"{name}.{form}")
             write_atomically(paths[-1], figure_bytes(figure, form))
@@ -85,10 +81,7 @@ def run_mimebundle(trace: pd.DataFrame, genotype_kinds: Kinds) -> Bundle:
     Never raises NasbookError: without Graphviz, or before the first epoch, the sentence says why there is
     no picture.
     """
-    try:
-        return run_picture(trace, genotype_kinds)._repr_mimebundle_()
-    except NasbookError as error:
-        return {"text/plain": f"{run_sentence(trace, genotype_kinds)}\n(not drawn: {error})"}, {}
+    return _bundle(run_sentence(trace, genotype_kinds), lambda: run_picture(trace, genotype_kinds))
 
 
 def training_mimebundle(trace: pd.DataFrame) -> Bundle:
@@ -98,7 +91,11 @@ def training_mimebundle(trace: pd.DataFrame) -> Bundle:
     Never raises NasbookError: before the first epoch the sentence says why there is no picture.
     """
     sentence = describe.trace_sentence(trace)
+    return _bundle(sentence, lambda: Picture.of_figure(traces.trace_figure(trace), sentence))
+
+
+def _bundle(sentence: str, draw: Callable[[], Picture]) -> Bundle:
     try:
-        return Picture.of_figure(traces.trace_figure(trace), sentence)._repr_mimebundle_()
+        return draw()._repr_mimebundle_()
     except NasbookError as error:
         return {"text/plain": f"{sentence}\n(not drawn: {error})"}, {}

@@ -11,13 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbook.drawing.figures import board
-from nasbook.drawing.figures.board import PLATE, Board
+from nasbook.drawing.figures.board import PLATE, Board, End
 from nasbook.drawing.parts import style
 
 INKS = ("#0072B2", "#A84A00", "#007A59", "#A0457A", "#332288", "#6B6200")
 """One for each action in turn; the name in its square tells actions apart as well."""
 SHOWN = {"color": "#666666", "style": "dashed"}
-GAP = 16.0
 
 
 class Actions(NamedTuple):
@@ -32,14 +31,6 @@ class Seen(NamedTuple):
 
     names: Sequence[str]
     lines: Sequence[Sequence[Sequence[str]]]
-
-
-class _End(NamedTuple):
-    """Where a line ends: at ``radius`` from ``place``."""
-
-    name: str
-    place: np.ndarray
-    radius: float = 0.0
 
 
 def chance(value: float) -> str:
@@ -57,7 +48,7 @@ def ring(steps: np.ndarray, states: Sequence[str], below: Sequence[str], seen: S
     angles = np.pi / 2 - 2 * np.pi * np.arange(count) / count if count > 2 else np.array([np.pi, 0.0])[:count]
     outwards = angles if count > 2 else np.full(count, np.pi / 2)
     places = reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)  # (S,) -> (S, 2)
-    now = [_circle(page, *place, radius, *said) for place, *said in zip(places, states, below)]
+    now = [page.circle(place, radius, *said) for place, *said in zip(places, states, below)]
     ways = [(int(i), int(j)) for i, j in np.argwhere(steps > 0)]
     curves = [
         board.loop(places[i], radius, outwards[i])
@@ -66,7 +57,7 @@ def ring(steps: np.ndarray, states: Sequence[str], below: Sequence[str], seen: S
         for i, j in ways
     ]
     for (i, j), points, spot in zip(ways, curves, board.plate_places(curves, places, radius)):
-        page.curve((now[i].name, now[j].name), points, penwidth=_thick(steps[i, j]))
+        page.curve(now[i], now[j], points, penwidth=_thick(steps[i, j]))
         page.plate(spot, [chance(steps[i, j])])
     if seen:
         _row(page, now, seen)
@@ -86,23 +77,28 @@ def unrolled(
     """
     page = Board()
     radius, small = board.radius(states, below), board.radius(states)
-    wide = max(board.width(text, 12) for text in _texts(actions)) if actions else 0.0
+    texts = [*actions.names, *(text for row in actions.below for text in row)] if actions else []
+    wide = max((board.width(text, 12) for text in texts), default=0.0)
     tall = 13.0 * (2 if actions.below else 1) + 8 if actions else 0.0
     rooms = np.maximum((steps > 0).sum(axis=2) * PLATE, tall) + 8  # (A, S, S) -> (A, S)
     shown = np.array([sum(map(len, row)) * PLATE for row in seen.lines]) if seen else 0
-    blocks = np.maximum(np.maximum(rooms.sum(axis=0), shown), 2 * radius) + GAP  # (A, S) -> (S,)
+    blocks = np.maximum(np.maximum(rooms.sum(axis=0), shown), 2 * radius) + 16  # (A, S) -> (S,)
     middles = blocks / 2 - np.cumsum(blocks)
     squares = radius + 40 + wide / 2 if actions else radius
     plates = squares + wide / 2 + 40
     after = plates + 22 + min(40 + 0.17 * blocks.sum(), 220) + small
-    now = [_circle(page, 0, y, radius, *said) for y, *said in zip(middles, states, below)]
-    then = [_circle(page, after, y, small, name) for y, name in zip(middles, states)]
+    now = [page.circle((0, y), radius, *said) for y, *said in zip(middles, states, below)]
+    then = [page.circle((after, y), small, name) for y, name in zip(middles, states)]
     heads = [(0, "state"), *([(squares, "action")] if actions else []), (after, "next state")]
     for s, state in enumerate(now):
         for a, y in enumerate(middles[s] + rooms[:, s].sum() / 2 - np.cumsum(rooms[:, s]) + rooms[:, s] / 2):
             start, ink = state, INKS[a % len(INKS)] if actions else style.INK
             if actions:
-                start = _square(page, state, np.array([squares, y]), (wide, tall), actions, (a, s), ink)
+                lines = [actions.names[a], *([actions.below[a][s]] if actions.below else [])]
+                square, half = page.box((squares, y), (wide, tall), lines, ink), np.array([wide / 2, 0])
+                way = board.between(state.place, square.place - half, state.radius)
+                page.curve(state, square, way, False, color=ink)
+                start = square._replace(place=square.place + half)
             ways = [(then[j], [chance(steps[a, s, j])]) for j in np.flatnonzero(steps[a, s])]
             looks = [{"penwidth": _thick(value), "color": ink} for value in steps[a, s][steps[a, s] > 0]]
             _fan(page, start, np.array([plates, y]), ways, looks, ink)
@@ -110,7 +106,7 @@ def unrolled(
         side = 1 if actions else -1
         heads.append((_column(page, then if actions else now, seen, blocks.sum(), side), "observation"))
     for x, text in heads:
-        page.heading(np.array([x, 12.0]), text)
+        page.heading((x, 12), text)
     return page
 
 
@@ -125,22 +121,11 @@ def _bow(start: int, end: int, count: int, length: float) -> float:
     return -0.04 if 2 * ahead < count else 0.24
 
 
-def _square(
-    page: Board, state: _End, place: np.ndarray, size: tuple[float, float], actions: Actions, at: tuple, ink: str
-) -> _End:
-    """The square of action ``at[0]`` in state ``at[1]``, joined to its state; its right edge."""
-    a, s = at
-    half = np.array([size[0] / 2, 0])
-    name = page.box(place, size, [actions.names[a], *([actions.below[a][s]] if actions.below else [])], ink)
-    page.curve((state.name, name), board.between(state.place, place - half, state.radius), False, color=ink)
-    return _End(name, place + half)
-
-
 def _fan(
     page: Board,
-    start: _End,
+    start: End,
     middle: np.ndarray,
-    ways: Sequence[tuple[_End, Sequence[str]]],
+    ways: Sequence[tuple[End, Sequence[str]]],
     looks: Sequence[dict[str, str]],
     ink: str = style.INK,
 ) -> None:
@@ -152,59 +137,47 @@ def _fan(
         top -= len(lines) * PLATE
         half = side * np.array([max(board.width(line, 12) for line in lines) / 2, 0])
         plate = page.plate(place, lines, ink)
-        page.curve((start.name, plate), board.between(start.place, place - half, start.radius), False, **look)
-        page.curve((plate, end.name), board.between(place + half, end.place, 0, end.radius), **look)
+        page.curve(start, plate, board.between(start.place, place - half, start.radius), False, **look)
+        page.curve(plate, end, board.between(place + half, end.place, 0, end.radius), **look)
 
 
-def _column(page: Board, sources: Sequence[_End], seen: Seen, tall: float, side: int) -> float:
+def _column(page: Board, sources: Sequence[End], seen: Seen, tall: float, side: int) -> float:
     """Observations to the right (``side`` 1) or left (-1) of their states; where the column stands."""
     wide = max(board.width(line, 12) for row in seen.lines for lines in row for line in lines)
     at = sources[0].place[0] + side * (sources[0].radius + 30 + wide / 2)
     count, size = len(seen.names), _box_size(seen)
     far = at + side * (wide / 2 + min(36 + 0.14 * tall, 160) + size[0] / 2)
     heights = max(tall / (count + 1), size[1] + 12) * ((count - 1) / 2 - np.arange(count)) - tall / 2
-    edge = side * size[0] / 2
-    boxes = [
-        _End(_seen(page, far, y, size, name).name, np.array([far - edge, y])) for y, name in zip(heights, seen.names)
-    ]
+    boxes = [_seen(page, (far, y), size, name) for y, name in zip(heights, seen.names)]
+    boxes = [box._replace(place=box.place - (side * size[0] / 2, 0)) for box in boxes]
     for source, row in zip(sources, seen.lines):
         ways = [(box, lines) for box, lines in zip(boxes, row) if lines]
         _fan(page, source, np.array([at, source.place[1]]), ways, [SHOWN] * len(ways))
     return far
 
 
-def _row(page: Board, sources: Sequence[_End], seen: Seen) -> None:
+def _row(page: Board, sources: Sequence[End], seen: Seen) -> None:
     """Observations in a row below two states."""
     size = _box_size(seen)
     reach = max(sources[-1].place[0] - sources[0].place[0], (len(seen.names) - 1) * (size[0] + 20))
     middle = (sources[0].place[0] + sources[-1].place[0]) / 2
     y = -sources[0].radius - 80
     xs = np.linspace(middle - reach / 2, middle + reach / 2, len(seen.names))
-    boxes = [_seen(page, x, y, size, name) for x, name in zip(xs, seen.names)]
+    boxes = [_seen(page, (x, y), size, name) for x, name in zip(xs, seen.names)]
     pairs = [(i, o) for i, row in enumerate(seen.lines) for o, lines in enumerate(row) if lines]
     tips = [box.place + np.array([0, size[1] / 2]) for box in boxes]
     lines = [board.between(sources[i].place, tips[o], sources[i].radius) for i, o in pairs]
     for (i, o), points, spot in zip(pairs, lines, board.plate_places(lines, np.array(tips))):
-        page.curve((sources[i].name, boxes[o].name), points, **SHOWN)
+        page.curve(sources[i], boxes[o], points, **SHOWN)
         page.plate(spot, seen.lines[i][o])
 
 
-def _circle(page: Board, x: float, y: float, radius: float, name: str, below: str = "") -> _End:
-    place = np.array([x, y], dtype=float)
-    return _End(page.circle(place, radius, name, below), place, radius)
-
-
-def _seen(page: Board, x: float, y: float, size: tuple[float, float], name: str) -> _End:
-    place = np.array([x, y], dtype=float)
-    return _End(page.box(place, size, [name], style.INK, style="filled,dashed"), place)
+def _seen(page: Board, place: tuple[float, float], size: tuple[float, float], name: str) -> End:
+    return page.box(place, size, [name], style.INK, style="filled,dashed")
 
 
 def _box_size(seen: Seen) -> tuple[float, float]:
     return max(36.0, *(board.width(name, 12) + 6 for name in seen.names)), 24.0
-
-
-def _texts(actions: Actions) -> list[str]:
-    return [*actions.names, *(text for row in actions.below for text in row)]
 
 
 def _thick(value: float) -> str:

@@ -14,15 +14,15 @@ from nasbook.drawing.figures.regret import LOOKS
 from nasbook.drawing.parts import style
 from nasbook.drawing.parts.picture import Picture, panels, percent
 
-POINTS = 200
-"""At how many places a curve over seconds is read."""
-
 NARROW = 0.002
 """Regrets are drawn as log(1 + regret / NARROW), as in the arena: small differences at the bottom stay visible."""
 TICKS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
-UNITS = {"evaluations": "evaluations", "seconds": "seconds of evaluation"}
-ENDS = {"evaluations": "at the last evaluation", "seconds": "when the first seed has spent its time"}
+UNITS = {
+    "evaluations": ("evaluations", "at the last evaluation"),
+    "seconds": ("seconds of evaluation", "when the first seed has spent its time"),
+}
+"""The axes that regret is drawn over: what each is called, and where its curves end."""
 
 
 def trainings_picture(accuracies: np.ndarray, what: str = "accuracy") -> Picture:
@@ -94,12 +94,12 @@ def regret_curves_picture(curves: pd.DataFrame, *by: str, exact: Sequence[float]
             if exact is not None and axis == "evaluations":
                 law = np.arange(1, len(exact) + 1), exact
                 axes.plot(*law, color="#555555", linewidth=1, label="random search that sees the truth, exactly")
-            axes.set(xlabel=UNITS[axis])
+            axes.set(xlabel=UNITS[axis][0])
             ends = sorted((mean[-1], low[-1], high[-1], method) for method, (_, mean, low, high) in bands.items())
             at = "; ".join(f"{method} {mean:.2%} ({low:.2%} to {high:.2%})" for mean, low, high, method in ends)
-            said.append(f"{ENDS[axis]}, {at}")
+            said.append(f"{UNITS[axis][1]}, {at}")
         for axes in figure.axes:
-            axes.set_yscale("function", functions=(narrowed, _widened))
+            axes.set_yscale("function", functions=(narrowed, lambda heights: NARROW * np.expm1(heights)))
             axes.set(ylim=(0, top), yticks=[tick for tick in TICKS if tick <= top])
             axes.yaxis.set_major_formatter(lambda tick, _: f"{100 * tick:g}%")
         figure.axes[0].set(ylabel="regret (mean, 95% interval)")
@@ -112,17 +112,13 @@ def narrowed(regrets: np.ndarray) -> np.ndarray:
     return np.log1p(np.maximum(regrets, 0) / NARROW)
 
 
-def _widened(heights: np.ndarray) -> np.ndarray:
-    return NARROW * np.expm1(heights)
-
-
 def _band(curves: pd.DataFrame, by: str, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Places, mean, and the ends of its interval over seeds, each (n,): where all seeds have spent as much."""
     seeds = [rows for _, rows in curves.groupby("seed")]
     if len(seeds) < 2:
         raise NasbookError(f"{method} has {len(seeds)} seed: an interval needs at least two")
     first, last = max(rows[by].iloc[0] for rows in seeds), min(rows[by].iloc[-1] for rows in seeds)
-    places = np.arange(first, last + 1) if by == "evaluations" else np.linspace(first, last, POINTS)  # (n,)
+    places = np.arange(first, last + 1) if by == "evaluations" else np.linspace(first, last, 200)  # (n,)
     read = [rows["regret"].to_numpy()[np.searchsorted(rows[by], places, side="right") - 1] for rows in seeds]
     values = np.array(read)  # (seeds, n)
     mean = values.mean(axis=0)  # (seeds, n) -> (n,)

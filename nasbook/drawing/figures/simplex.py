@@ -82,11 +82,11 @@ def _panel(axes: Axes, name: str, paths: np.ndarray) -> str:
     codes, counts = np.unique(values, axis=0, return_counts=True)
     if len(codes) == 1:
         axes.plot(*places(codes[0]), "o", color=COLOURS[0], markersize=8)
-        return f"{name}: one point, {_written(codes[0])}"
+        return f"{name}: one point, {written(codes[0])}"
     if not np.isin(values, (0.0, 1.0)).all():
         for operation, colour in enumerate(COLOURS):
             axes.plot(*places(values[values.argmax(axis=1) == operation]).T, ".", color=colour, markersize=3, alpha=0.6)
-        return f"{name}: a cloud whose mean is {_written(values.mean(axis=0))}"
+        return f"{name}: a cloud whose mean is {written(values.mean(axis=0))}"
     shares = counts / counts.sum()
     for code, share in zip(codes, shares):
         x, y = places(code)
@@ -122,5 +122,6 @@ def _first_draws(axes: Axes, found: Mapping[str, np.ndarray]) -> None:
     axes.legend(loc="upper right", bbox_to_anchor=(1.08, 1.1), fontsize=8, markerscale=0.4, labelspacing=0.7)
 
 
-def _written(weights: np.ndarray) -> str:
+def written(weights: np.ndarray) -> str:
+    """Weights as a point of the triangle, in two digits."""
     return f"({', '.join(f'{one:.2f}' for one in weights)})"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
-    from matplotlib.image import AxesImage
 
 INCHES = 8.2
 PANEL = 2.45
@@ -65,18 +64,12 @@ def trace_panels(trace: pd.DataFrame) -> list[tuple[str, dict[str, tuple[pd.Seri
     Raises NasbookError if a column is missing or nothing in it can be drawn.
     """
     describe.check_trace(trace)
-    splits = {split: looks for split, looks in style.SPLITS.items() if split in set(trace["split"])}
+    splits, kinds = style.SPLITS.items(), style.KINDS.items()
     wanted = [
-        ("loss", {split: ("loss", split, looks) for split, looks in splits.items()}),
-        ("accuracy (%)", {split: ("accuracy", split, looks) for split, looks in splits.items()}),
-        (
-            "entropy (nats per edge)",
-            {kind: (f"entropy_{kind}", "search", looks) for kind, looks in style.KINDS.items()},
-        ),
-        (
-            "skips in the cell",
-            {kind: (f"skips_{kind}", "search", looks) for kind, looks in style.KINDS.items()},
-        ),
+        ("loss", {split: ("loss", split, looks) for split, looks in splits}),
+        ("accuracy (%)", {split: ("accuracy", split, looks) for split, looks in splits}),
+        ("entropy (nats per edge)", {kind: (f"entropy_{kind}", "search", looks) for kind, looks in kinds}),
+        ("skips in the cell", {kind: (f"skips_{kind}", "search", looks) for kind, looks in kinds}),
         ("temperature", {"": ("temperature", "search", (style.INK, "-", "o"))}),
         ("learning rate", {"": ("learning_rate", "train", (style.INK, "-", "o"))}),
     ]
@@ -97,16 +90,10 @@ def _draw_panel(axes: Axes, label: str, curves: dict[str, tuple[pd.Series, tuple
     """Draw the curves of one panel; their names stand above the frame, where they cover no data."""
     from matplotlib.ticker import MaxNLocator
 
+    scale = 100 if label.startswith("accuracy") else 1
     for name, (values, (colour, dash, marker)) in curves.items():
-        scale = 100 if label.startswith("accuracy") else 1
-        axes.plot(
-            values.index,
-            scale * values.to_numpy(),
-            label=name,
-            color=colour,
-            linestyle=dash,
-            marker=marker if len(values) <= 30 else "",
-        )
+        look = {"color": colour, "linestyle": dash, "marker": marker if len(values) <= 30 else ""}
+        axes.plot(values.index, scale * values.to_numpy(), label=name, **look)
     axes.set_title(label, loc="left", pad=20 if len(curves) > 1 else 6)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -119,15 +106,8 @@ def _draw_panel(axes: Axes, label: str, curves: dict[str, tuple[pd.Series, tuple
         slack = max(0.0, LEAST_SPAN - (high - low)) / 2
         axes.set_ylim(low - slack, high + slack)
     if len(curves) > 1:
-        names = axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(-0.04, 0.97),
-            ncols=3,
-            borderpad=0,
-            columnspacing=0.7,
-            handlelength=1.8,
-            handletextpad=0.3,
-        )
+        tight = {"borderpad": 0, "columnspacing": 0.7, "handlelength": 1.8, "handletextpad": 0.3}
+        names = axes.legend(loc="lower left", bbox_to_anchor=(-0.04, 0.97), ncols=3, **tight)
         names.set_in_layout(False)
 
 
@@ -146,6 +126,7 @@ def alphas_figure(alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[str]
     uniform = 1 / len(operations)
     reach = max(float(np.abs(chance - uniform).max()), 1e-3)
     edges = describe.edge_names(chance.shape[2])
+    ticks = sorted({0, len(steps) - 1})
     with style.rc():
         figure = Figure(figsize=(INCHES, len(kinds) * (0.6 + 0.17 * len(edges)) + 0.9), layout="constrained")
         grid = figure.subplots(len(kinds), len(operations), sharex=True, sharey=True, squeeze=False)
@@ -153,49 +134,28 @@ def alphas_figure(alphas: np.ndarray, steps: Sequence[int], kinds: Sequence[str]
             for column, operation in enumerate(operations):
                 axes = grid[row, column]
                 # (snapshots, kinds, edges, operations) -> (edges, snapshots)
-                image = _heat(axes, chance[:, row, :, column].T, uniform, reach)
+                values, ends = chance[:, row, :, column].T, {"vmin": uniform - reach, "vmax": uniform + reach}
+                image = axes.imshow(values, aspect="auto", interpolation="nearest", cmap="PuOr_r", **ends)
+                axes.grid(False)
                 axes.set_title(style.look(operation).label, fontsize=9, color=style.look(operation).ink)
                 lead = np.flatnonzero(chance[-1, row].argmax(axis=-1) == column)
                 last = np.full(len(lead), len(steps) - 1)
                 dots = axes.plot(last, lead, ".", color=style.INK, markersize=4, clip_on=False)
                 dots[0].set_in_layout(False)
                 axes.tick_params(left=column == 0)
-                _epochs(axes, steps)
+                # ticks are named by their epochs: snapshots need not be evenly spaced
+                axes.set_xticks(ticks, [str(steps[tick]) for tick in ticks], fontsize=8)
             grid[row, 0].set_yticks(range(len(edges)), [_mathtext(name) for name in edges], fontsize=8)
             grid[row, 0].set_ylabel(f"{kind} cell: edge")
         sentence = textwrap.fill(describe.alphas_sentence(alphas, steps, kinds, operations), 110)
         figure.supxlabel(f"epoch (dot: the edge's largest at the end)\n{sentence}", fontsize=9)
-        bar = figure.colorbar(
-            image,
-            ax=grid,
-            aspect=40,
-            pad=0.02,
-            fraction=0.03,
-            boundaries=np.linspace(chance.min(), max(chance.max(), chance.min() + 1e-6), 257),
-            spacing="proportional",
-        )
+        levels = np.linspace(chance.min(), max(chance.max(), chance.min() + 1e-6), 257)
+        place = {"ax": grid, "aspect": 40, "pad": 0.02, "fraction": 0.03}
+        bar = figure.colorbar(image, boundaries=levels, spacing="proportional", **place)
         bar.locator = MaxNLocator(7)
         bar.update_ticks()
         bar.set_label(f"softmax(alpha); white = uniform = {uniform:.3f}", fontsize=9)
     return figure
-
-
-def _heat(axes: Axes, values: np.ndarray, centre: float, reach: float) -> AxesImage:
-    axes.grid(False)
-    return axes.imshow(
-        values,
-        aspect="auto",
-        interpolation="nearest",
-        cmap="PuOr_r",
-        vmin=centre - reach,
-        vmax=centre + reach,
-    )
-
-
-def _epochs(axes: Axes, steps: Sequence[int]) -> None:
-    """Ticks at the first and last snapshot, named by their epochs: snapshots need not be evenly spaced."""
-    ticks = [0, len(steps) - 1] if len(steps) > 1 else [0]
-    axes.set_xticks(ticks, [str(steps[tick]) for tick in ticks], fontsize=8)
 
 
 def _mathtext(edge: str) -> str:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Nodes = Sequence[Sequence[tuple[str, int]]]
 Kinds = Mapping[str, tuple[Nodes, Sequence[int]]]
 TRACE = ("step", "split", "quantity", "value")
-TRAINING_SPLITS = {"test": "test", "train": "training"}
 
 
 def check_cell(nodes: Nodes, concat: Sequence[int]) -> None:
@@ -110,7 +109,7 @@ def trace_sentence(trace: pd.DataFrame) -> str:
     """
     check_trace(trace)
     steps = int(trace["step"].max()) if len(trace) else 0
-    said = [_training_part] if "train" in set(trace["split"]) else [_accuracy_part, _entropy_part, _skips_part]
+    said = [_training_part] if "train" in set(trace["split"]) else [_accuracy_part, _kinds_part]
     parts = [part for part in (say(trace) for say in (*said, _broken_part)) if part]
     epochs = f"After {steps} epoch{'s' * (steps != 1)}"
     return f"{epochs}: {'; '.join(parts) or 'nothing was recorded'}"
@@ -178,18 +177,17 @@ def _accuracy_part(trace: pd.DataFrame) -> str:
 
 
 def _training_part(trace: pd.DataFrame) -> str:
-    last = {name: series(trace, "accuracy", split).dropna().iloc[-1:] for split, name in TRAINING_SPLITS.items()}
+    splits = (("test", "test"), ("train", "training"))
+    last = {name: series(trace, "accuracy", split).dropna().iloc[-1:] for split, name in splits}
     return "; ".join(f"{name} accuracy {value:.1%}" for name, values in last.items() for value in values)
 
 
-def _entropy_part(trace: pd.DataFrame) -> str:
-    parts = [f"{kind} {values[0]:.3f} -> {values[-1]:.3f}" for kind, values in _by_kind(trace, "entropy_")]
-    return f"entropy of the alphas in nats per edge: {', '.join(parts)}" if parts else ""
-
-
-def _skips_part(trace: pd.DataFrame) -> str:
-    parts = [f"{values[-1]:.0f} in the {kind} cell" for kind, values in _by_kind(trace, "skips_")]
-    return f"skip connections: {', '.join(parts)}" if parts else ""
+def _kinds_part(trace: pd.DataFrame) -> str:
+    """Of each kind of cell, where its entropy began and ended and how many skips it has."""
+    entropies = [f"{kind} {values[0]:.3f} -> {values[-1]:.3f}" for kind, values in _by_kind(trace, "entropy_")]
+    skips = [f"{values[-1]:.0f} in the {kind} cell" for kind, values in _by_kind(trace, "skips_")]
+    named = (("entropy of the alphas in nats per edge", entropies), ("skip connections", skips))
+    return "; ".join(f"{what}: {', '.join(parts)}" for what, parts in named if parts)
 
 
 def _broken_part(trace: pd.DataFrame) -> str:

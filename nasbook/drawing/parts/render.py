@@ -17,7 +17,7 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 
-from nasbook.base.errors import NasbookError, one_of
+from nasbook.base.errors import NasbookError
 
 FORMATS = ("svg", "png", "pdf")
 SECONDS = 20.0
@@ -54,30 +54,26 @@ def render_all(sources: Sequence[str], form: str = "svg") -> list[bytes]:
 
     Raises NasbookError as ``render`` does.
     """
-    one_of(form, FORMATS, "picture format")
     return list(_render(tuple(sources), form)[1])
 
 
 def drawn(source: str, form: str = "svg") -> tuple[str, bytes]:
     """(name, picture): which of ``engines`` drew DOT ``source``, and its bytes. Raises as ``render`` does."""
-    name, (raw,) = _render((source,), one_of(form, FORMATS, "picture format"))
+    name, (raw,) = _render((source,), form)
     return name, raw
 
 
 def svg(source: str, sentence: str) -> str:
-    """The SVG text of DOT ``source``, named by ``sentence`` for screen readers, free of comments and ids."""
-    return tidy(render(source, "svg").decode("utf-8"), sentence)
-
-
-def tidy(text: str, sentence: str) -> str:
-    """Graphviz's SVG, made fit for a page: one element, sized to its column, with an accessible name.
+    """The SVG text of DOT ``source`` fit for a page: sized to its column, named by ``sentence`` for screen readers.
 
     Titles of nodes ("normal_0") would pop up as tooltips; ids would clash between two pictures on a page.
     """
-    text = _bare(text)
     name = escape(sentence)
-    head = f' role="img" aria-label="{name}" style="max-width:100%;height:auto;background:white"'
-    return re.sub(r"<svg([^>]*)>", rf"<svg\1{_literal(head)}>\n<title>{_literal(name)}</title>", text, count=1)
+    head = (
+        f' role="img" aria-label="{name}" style="max-width:100%;height:auto;background:white">\n<title>{name}</title>'
+    )
+    text = _bare(render(source).decode("utf-8"))
+    return re.sub(r"<svg([^>]*)>", lambda found: f"<svg{found[1]}{head}", text, count=1)
 
 
 def nested(text: str, x: float, y: float, width: float, height: float) -> str:
@@ -97,10 +93,6 @@ def _bare(text: str) -> str:
     text = text.replace('stroke-dasharray="5,2"', 'stroke-dasharray="7,4"')
     text = text.replace('stroke-dasharray="1,5"', 'stroke-dasharray="2,4"')
     return re.sub(r' (?:id|xml:space)="[^"]*"', "", text)
-
-
-def _literal(text: str) -> str:
-    return text.replace("\\", r"\\")
 
 
 @lru_cache(maxsize=64)

@@ -13,15 +13,14 @@ from nasbook.drawing.parts.svg import Frame, stack
 CAPTION = 70
 """Pixels below a frame for its sentence, three lines, so that nothing below the widget jumps."""
 
-LINES = "margin:6px 0;line-height:19px"
-
 
 class Shell(ipywidgets.VBox):
     """Controls over a frame; ``.controls``, ``.frame`` and ``.errors`` are its parts.
 
     ``render(**values)`` gets the value of each control by name and returns a ``Frame``. ``height``: that
     of the tallest frame, in pixels. ``extra``: further widgets beside the first control, such as a play
-    button. Without a kernel the frame that was there when it was shown remains, as SVG and text.
+    button. Without a kernel the frame that was there when it was shown remains, as SVG and text, or one below the
+    other a frame for each of ``stills``: values that replace those of the controls.
     """
 
     def __init__(
@@ -30,8 +29,9 @@ class Shell(ipywidgets.VBox):
         controls: Mapping[str, ipywidgets.Widget],
         height: int,
         extra: tuple[ipywidgets.Widget, ...] = (),
+        stills: Sequence[Mapping[str, Any]] = (),
     ):
-        self.render = render
+        self.render, self.stills, self.height = render, stills, height
         self.controls = dict(controls)
         self.frame = ipywidgets.HTML()
         self.errors = ipywidgets.Output()
@@ -42,45 +42,24 @@ class Shell(ipywidgets.VBox):
         super().__init__([row, hold, self.errors])
         self._show()
 
-    def now(self) -> Frame:
-        """The frame of the present values."""
-        return self.render(**{name: control.value for name, control in self.controls.items()})
+    def now(self, **instead: Any) -> Frame:
+        """The frame of the present values, or of those that stand ``instead``."""
+        return self.render(**{name: control.value for name, control in self.controls.items()} | instead)
 
     def left(self) -> Frame:
         """What remains for a reader without a kernel."""
-        return self.now()
+        return stack([self.now(**still) for still in self.stills], self.height) if self.stills else self.now()
 
     def _show(self, change: Mapping | None = None) -> None:
         with self.errors:
             svg, sentence = self.now()
-            self.frame.value = f'{svg}<p aria-live="polite" style="{LINES}">{escape(sentence)}</p>'
+            self.frame.value = (
+                f'{svg}<p aria-live="polite" style="margin:6px 0;line-height:19px">{escape(sentence)}</p>'
+            )
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         svg, sentence = self.left()
         return {**super()._repr_mimebundle_(**kwargs), "image/svg+xml": svg, "text/plain": sentence}
-
-
-class Stills(Shell):
-    """A shell that leaves several frames, one below the other, to a reader without a kernel.
-
-    ``width``: that of the frames, in pixels. ``stills``: for each of these frames the values that replace those of the
-    controls.
-    """
-
-    def __init__(
-        self,
-        render: Callable[..., Frame],
-        controls: Mapping[str, ipywidgets.Widget],
-        width: int,
-        height: int,
-        stills: Sequence[Mapping[str, Any]],
-    ):
-        self.stills, self.size = stills, (width, height)
-        super().__init__(render, controls, height)
-
-    def left(self) -> Frame:
-        now = {name: control.value for name, control in self.controls.items()}
-        return stack([self.render(**now | still) for still in self.stills], *self.size)
 
 
 def slider(description: str, value: float, low: float, high: float, step: float = 0.01) -> ipywidgets.FloatSlider:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 FONTS = "DejaVu Sans,Verdana,Arial,sans-serif"
 INK = "#1A1A1A"
 QUIET = "#8C8C8C"
+TEXT = {"fontname": FONTS, "fontcolor": INK}
+"""Of a graph and of its nodes, in Graphviz's words."""
 
 
 @dataclass(frozen=True)

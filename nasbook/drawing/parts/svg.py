@@ -36,7 +36,7 @@ def page(width: float, height: float, sentence: str, parts: Iterable[str]) -> st
     )
 
 
-def stack(frames: Sequence[Frame], width: float, height: float) -> Frame:
+def stack(frames: Sequence[Frame], height: float, width: float = 900) -> Frame:
     """Frames of one size, each made by :func:`page`, one below the other on one page."""
     said, parts = " ".join(frame.sentence for frame in frames), []
     for place, frame in enumerate(frames):

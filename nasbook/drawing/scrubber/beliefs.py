@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbook.base import checks
-from nasbook.base.errors import NasbookError, one_of
+from nasbook.base.errors import NasbookError
 from nasbook.decisions.envelopes import line_envelope
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
@@ -90,14 +89,7 @@ def prepare(
 
 
 def render(story: Story, value: str, belief: float) -> Frame:
-    """The frame of value function ``value`` at ``belief``, the probability of the first state.
-
-    Raises NasbookError for a value function that does not exist and for a belief outside [0, 1].
-    """
-    one_of(value, story.layers, "value function")
-    belief = checks.number(belief, "belief")
-    if not 0 <= belief <= 1:
-        raise NasbookError(f"belief is {belief:g}: a probability is at least 0 and at most 1")
+    """The frame of value function ``value`` at ``belief``, the probability of the first state."""
     layer = story.layers[value]
     scores = layer.vectors @ (belief, 1 - belief)  # (K, 2) -> (K,)
     best = int(scores.argmax())
@@ -106,11 +98,14 @@ def render(story: Story, value: str, belief: float) -> Frame:
     chances = joint.sum(axis=0)  # (2, O) -> (O,)
     after = np.divide(joint[0], chances, out=np.full(len(chances), np.nan), where=chances > 0)
     said = _sentence(story, layer, best, belief, scores[best], chances, after)
+    x, below = _x(belief), STRIP + 20
     parts = [
         *_axes(story),
         *_vectors(story, layer, best),
         *_strip(story, layer),
-        *_here(story, belief, scores[best]),
+        svg.line(x, TOP, x, TOP + TALL, style.INK, width=1.5, dash="4 3"),
+        svg.polyline([(x, below), (x - 6, below + 10), (x + 6, below + 10)], "none", fill=style.INK),
+        svg.circle(x, story.y(scores[best]), 6, "white", stroke=style.INK, width=2.5),
         *_panel(story, layer, best, belief, scores[best]),
         *_next(story, action, belief, chances, after),
     ]
@@ -186,15 +181,6 @@ def _strip(story: Story, layer: Layer) -> list[str]:
             parts.append(svg.line(x + wide, STRIP, x + wide, STRIP + 20, "white", width=2))
     words = f"belief: probability of {story.states[0]}; the best action at each"
     return [*parts, svg.text(LEFT + WIDE / 2, STRIP + 46, words, 13, "middle")]
-
-
-def _here(story: Story, belief: float, worth: float) -> list[str]:
-    x, below = _x(belief), STRIP + 20
-    return [
-        svg.line(x, TOP, x, TOP + TALL, style.INK, width=1.5, dash="4 3"),
-        svg.polyline([(x, below), (x - 6, below + 10), (x + 6, below + 10)], "none", fill=style.INK),
-        svg.circle(x, story.y(worth), 6, "white", stroke=style.INK, width=2.5),
-    ]
 
 
 def _panel(story: Story, layer: Layer, best: int, belief: float, worth: float) -> list[str]:

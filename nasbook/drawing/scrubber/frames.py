@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasbook.base.errors import NasbookError, one_of
+from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.svg import Frame
 from nasbook.drawing.scrubber import panels
@@ -59,9 +59,8 @@ def render(stories: Sequence[Story], epoch: int, kind: str, edge: str) -> Frame:
     """The frame of ``epoch``: heat map and derived cell of ``kind``, the area of ``edge``, entropy and skips.
 
     ``stories``: one search, or two that share epochs, colours and axes; where one ended earlier its last snapshot
-    stays. Raises NasbookError for an epoch, kind or edge that none of them has.
+    stays.
     """
-    _check(stories, epoch, kind, edge)
     parts = [
         *_bands(stories, epoch, kind, edge, 0, told=True),
         *_below(stories, epoch, kind, edge, _top_of_areas(stories)),
@@ -73,10 +72,9 @@ def render(stories: Sequence[Story], epoch: int, kind: str, edge: str) -> Frame:
 def still(stories: Sequence[Story], kind: str, edge: str, most: int = 90_000) -> Frame:
     """What remains without a kernel: cells at the start, in the middle and at the end above the whole curves.
 
-    Of more than ``most`` letters, the middle is left out, then the start. Raises NasbookError as ``render`` does.
+    Of more than ``most`` letters, the middle is left out, then the start.
     """
     first, last = span(stories)
-    _check(stories, last, kind, edge)
     shown = sorted({first, (first + last) // 2, last})
     while len((frame := _strip(stories, shown, kind, edge)).svg) > most and len(shown) > 1:
         shown.pop(len(shown) - 2)
@@ -93,23 +91,14 @@ def _strip(stories: Sequence[Story], epochs: Sequence[int], kind: str, edge: str
     return Frame(svg.page(WIDTH, height(stories) + (len(epochs) - 1) * band, said, parts), said)
 
 
-def _check(stories: Sequence[Story], epoch: int, kind: str, edge: str) -> None:
-    first, last = span(stories)
-    if not first <= epoch <= last:
-        raise NasbookError(f"there is no epoch {epoch}: valid are {first} to {last}")
-    one_of(kind, kinds(stories), "cell kind")
-    one_of(edge, edges(stories), "edge")
-
-
 def _columns(stories: Sequence[Story]) -> list[Column]:
     if len(stories) == 1:
-        return [Column.of(stories[0], 8, WIDTH - 16)]
-    return [Column.of(story, left, WIDTH / 2 - 18) for story, left in zip(stories, (8, WIDTH / 2 + 10))]
+        return [Column(stories[0], 8, WIDTH - 16)]
+    return [Column(story, left, WIDTH / 2 - 18) for story, left in zip(stories, (8, WIDTH / 2 + 10))]
 
 
 def _top_of_areas(stories: Sequence[Story]) -> float:
-    bands = (column.band(story) for column, story in zip(_columns(stories), stories))
-    return TITLE + max(bands) + LEGEND
+    return TITLE + max(column.band for column in _columns(stories)) + LEGEND
 
 
 def _area(stories: Sequence[Story]) -> float:
@@ -166,10 +155,10 @@ def _found(stories: Sequence[Story], kind: str, values: str) -> list[Curve]:
     """Every kind of one search, or the chosen kind of each of two."""
     if len(stories) == 1:
         story = stories[0]
-        looks = [style.KINDS.get(name, (style.INK, "-", "o")) for name in story.kinds]
+        looks = [style.KINDS.get(name, (style.INK, "-")) for name in story.kinds]
         return [
-            Curve(name, colour, "6 3" if dash == "--" else "", story.steps, getattr(story, values)[:, row])
-            for row, (name, (colour, dash, _)) in enumerate(zip(story.kinds, looks))
+            Curve(name, look[0], "6 3" if look[1] == "--" else "", story.steps, getattr(story, values)[:, row])
+            for row, (name, look) in enumerate(zip(story.kinds, looks))
         ]
     return [
         Curve(story.name, *look, story.steps, getattr(story, values)[:, story.kinds.index(kind)])

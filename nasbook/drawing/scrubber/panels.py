@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,60 +23,30 @@ HEAD = 70
 
 TURN = -62
 
-GRID = "#E2E2E2"
 ABOVE, BELOW = (179, 88, 6), (84, 39, 136)
-NEW = "#FFF2B3"
-POINTS = 60
-"""A curve of more snapshots is drawn through so many of them."""
-
-MARKS = {1: "+ ", 0: "", -1: "\u2212 "}
-"""Before the name of what is new, kept and gone."""
+"""Orange for more than uniform, violet for less, as in the heat maps over time."""
 
 
-@dataclass(frozen=True)
 class Column:
     """Where the panels of one run stand, in pixels: it is ``width`` wide from ``left`` on.
 
     The heat map begins at ``heat``, its cells are ``cell`` wide; ``lanes`` are the places of the derived cell's
-    states, ``words`` that of its operations' names, ``slots`` of them on a line, each ``slot`` wide.
+    states, ``words`` that of its operations' names, ``slots`` of them on a line, each ``slot`` wide. An edge's row has
+    one of ``heights``, heat map and cell together that of ``band``.
     """
 
-    left: float
-    width: float
-    heat: float
-    cell: float
-    lanes: tuple[float, ...]
-    words: float
-    slots: int
-    slot: float
-
-    @classmethod
-    def of(cls, story: Story, left: float, width: float) -> Column:
-        """A column for ``story``: roomy for one run, tight where two share the page."""
-        roomy = width > 600
+    def __init__(self, story: Story, left: float, width: float):
+        roomy = width > 600  # for one run; tight where two share the page
         names, heat, span = (76, 250, 240) if roomy else (58, 116, 92)
         first = left + names + heat + (36 if roomy else 20)
-        words = first + span + (24 if roomy else 10)
-        slot = GLYPH * story.letters + 18
-        return cls(
-            left=left,
-            width=width,
-            heat=left + names,
-            cell=heat / len(story.operations),
-            lanes=tuple(np.linspace(first, first + span, story.states).tolist()),
-            words=words,
-            slots=max(1, int((left + width - words) / slot)),
-            slot=slot,
-        )
-
-    def heights(self, story: Story) -> list[int]:
-        """Height of each edge's row."""
+        self.left, self.width, self.heat = left, width, left + names
+        self.cell = heat / len(story.operations)
+        self.lanes = np.linspace(first, first + span, story.states).tolist()
+        self.words, self.slot = first + span + (24 if roomy else 10), GLYPH * story.letters + 18
+        self.slots = max(1, int((left + width - self.words) / self.slot))
         lines = (-(-count // self.slots) for count in story.busiest.tolist())
-        return [LINE if each == 1 else CLOSE * each + 4 for each in lines]
-
-    def band(self, story: Story) -> float:
-        """Height of heat map and cell together."""
-        return HEAD + sum(self.heights(story)) + LINE + 8
+        self.heights = [LINE if each == 1 else CLOSE * each + 4 for each in lines]
+        self.band = HEAD + sum(self.heights) + LINE + 8
 
 
 def heat(
@@ -89,16 +59,17 @@ def heat(
     index, first = story.at(epoch), top + HEAD
     chance = story.chance[index, story.kinds.index(kind)].tolist()
     new, gone = story.changes(epoch, kind)
-    parts, signs = [f'<g stroke="{GRID}" stroke-width="0.5">'], []
+    parts, signs = ['<g stroke="#E2E2E2" stroke-width="0.5">'], []
     for place, operation in enumerate(story.operations):
         x, ink = column.heat + (place + 0.6) * column.cell, style.look(operation).ink
         signs.append(svg.text(x, first - 6, label(operation), 11, ink=ink, turn=TURN))
     y = first
-    for row, (name, tall) in enumerate(zip(story.edges, column.heights(story))):
+    for row, (name, tall) in enumerate(zip(story.edges, column.heights)):
         signs.append(svg.text(column.heat - 6, y + tall / 2 + 4, pretty(name), 11, "end"))
         for place, operation in enumerate(story.operations):
             x, value, pair = column.heat + place * column.cell, chance[row][place], (row, operation)
-            colour, said = _colour((value - 1 / len(story.operations)) / reach), f"{operation} on {name}: {value:.3f}"
+            share, said = (value - 1 / len(story.operations)) / reach, f"{operation} on {name}: {value:.3f}"
+            colour = style.tint(ABOVE if share > 0 else BELOW, abs(share))
             parts.append(svg.rect(x, y, column.cell, tall, colour, said if told else ""))
             middle = x + column.cell / 2, y + tall / 2
             if pair in story.kept[index, kind]:
@@ -120,7 +91,7 @@ def cell(story: Story, column: Column, epoch: int, kind: str, top: float) -> lis
     Places never change over a search, so that what moves is the cell. Of several operations on an edge each has
     an arrow and a name. What is new is named on a framed plate with a plus; what is gone, struck through.
     """
-    index, heights = story.at(epoch), column.heights(story)
+    index, heights = story.at(epoch), column.heights
     new, gone = story.changes(epoch, kind)
     first, last = top + HEAD, top + HEAD + sum(heights)
     left, right = column.lanes[0], column.left + column.width
@@ -162,9 +133,9 @@ def area(story: Story, column: Column, epoch: int, kind: str, edge: str, box: Bo
     ys = box.bottom - np.minimum(tops, 1) * (box.bottom - box.top)
     if len(xs) == 1:
         xs, ys = np.array([box.left, box.right]), np.repeat(ys, 2, axis=0)
-    heights, law = _spread(story, box), story.chance[index, row, place]
-    ends = ys[-1]
-    parts = []
+    # baselines of the names, the last on top as in the stack
+    heights = np.linspace(box.bottom, box.top + 8, len(story.operations))
+    law, ends, parts = story.chance[index, row, place], ys[-1], []
     for number, operation in enumerate(story.operations):
         look, y = style.look(operation), heights[number]
         # (points, 2) lower rim, then (points, 2) upper rim back
@@ -186,6 +157,10 @@ class Curve(NamedTuple):
     dash: str
     steps: Sequence[int]
     values: np.ndarray
+
+    def at(self, epoch: int) -> int:
+        """The last snapshot that was taken by ``epoch``, else the first."""
+        return max(bisect_right(self.steps, epoch) - 1, 0)
 
 
 class Box(NamedTuple):
@@ -225,7 +200,7 @@ def curves(found: Sequence[Curve], box: Box, epoch: int, span: tuple[int, int], 
         xs = box.xs([one.steps[each] for each in taken], span)
         ys = axes.scale(low, high, box.bottom, box.top)(one.values)
         parts.append(svg.polyline(zip(xs.tolist(), ys[taken].tolist()), one.colour, width=2, dash=one.dash))
-        now = max(int(np.searchsorted(one.steps, epoch, side="right")) - 1, 0)
+        now = one.at(epoch)
         x, y = float(box.xs([one.steps[now]], span)[0]), float(ys[now])
         parts.append(svg.rect(x - 4, y - 4, 8, 8, one.colour) if place else svg.circle(x, y, 4.5, one.colour))
     return parts
@@ -235,9 +210,8 @@ def key(found: Sequence[Curve], epoch: int, left: float, top: float, wide: float
     """The curves' names with their values now, each ``wide`` pixels from the last."""
     parts = []
     for place, one in enumerate(found):
-        x, now = left + place * wide, max(int(np.searchsorted(one.steps, epoch, side="right")) - 1, 0)
-        words = f"{one.name}: {format(one.values[now], form)}"
-        parts += axes.key(x, top, words, one.colour, 12, 11, width=2, dash=one.dash)
+        words = f"{one.name}: {format(one.values[one.at(epoch)], form)}"
+        parts += axes.key(left + place * wide, top, words, one.colour, 12, 11, width=2, dash=one.dash)
     return parts
 
 
@@ -253,28 +227,17 @@ def _arrow(start: float, end: float, y: float, operation: str, mark: int, thin: 
 
 
 def _plate(x: float, y: float, operation: str, mark: int) -> list[str]:
-    words = MARKS[mark] + label(operation)
+    words = ("", "+ ", "\u2212 ")[mark] + label(operation)  # kept, new, gone
     wide = GLYPH * len(words) + 2
     parts = []
     if mark > 0:
-        parts.append(svg.rect(x - 3, y + 1.5, wide + 4, LINE - 3, NEW, stroke=style.INK, width=1))
+        parts.append(svg.rect(x - 3, y + 1.5, wide + 4, LINE - 3, "#FFF2B3", stroke=style.INK, width=1))
     parts.append(svg.text(x, y + 12, words, 11, ink="#666666" if mark < 0 else style.look(operation).ink))
     if mark < 0:
         parts.append(svg.line(x + 13, y + 8, x + wide - 2, y + 8, "#666666", width=1))
     return parts
 
 
-def _spread(story: Story, box: Box) -> np.ndarray:
-    """Baselines for the operations' names, the last on top as in the stack, (operations,)."""
-    count = len(story.operations)
-    return np.linspace(box.bottom, box.top + 8, count) if count > 1 else np.array([box.bottom])
-
-
 def _thinned(count: int) -> np.ndarray:
-    """At most ``POINTS`` of ``count`` snapshots, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, POINTS)).round().astype(int))
-
-
-def _colour(share: float) -> str:
-    """White at 0, orange towards 1, violet towards -1, as in the heat maps over time."""
-    return style.tint(ABOVE if share > 0 else BELOW, abs(share))
+    """At most 60 of ``count`` snapshots, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, 60)).round().astype(int))

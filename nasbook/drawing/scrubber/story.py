@@ -6,22 +6,17 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
 from nasbook.base.errors import NasbookError
 from nasbook.drawing.figures import cells
 from nasbook.drawing.parts import describe, style
-from nasbook.drawing.parts.describe import Kinds, Nodes
+from nasbook.drawing.parts.describe import Kinds
 from nasbook.spaces.names import state_name
 
 Pairs = frozenset[tuple[int, str]]
 """(edge, operation) that a cell keeps."""
-
-LONGEST = 11
-"""Letters of an operation's name in a frame."""
-
 
 ALIKE = 1e-9
 """Probabilities that differ by less are said to be equal."""
@@ -79,11 +74,10 @@ class Story:
 
     def named(self, edge: int, pairs: Pairs) -> list[str]:
         """The operations of ``pairs`` on ``edge``, in the order in which the alphas store them."""
-        return sorted((name for place, name in pairs if place == edge), key=self._rank)
-
-    def _rank(self, operation: str) -> tuple[int, str]:
-        known = operation in self.operations
-        return (self.operations.index(operation) if known else len(self.operations)), operation
+        rank = {operation: place for place, operation in enumerate(self.operations)}
+        return sorted(
+            (name for place, name in pairs if place == edge), key=lambda name: (rank.get(name, len(rank)), name)
+        )
 
 
 def prepare(
@@ -98,15 +92,9 @@ def prepare(
 
     ``alphas`` (snapshots, cell kinds, edges, operations); ``steps`` the epoch of each snapshot, increasing;
     ``genotypes`` the cells derived at each; ``name`` what to call this search.
-    Raises NasbookError if the shapes do not agree or a cell is none of these edges.
+    Raises NasbookError if the alphas diverged or their edges are not those of a cell of DARTS.
     """
     describe.check_alphas(alphas, steps, kinds, operations)
-    if len(genotypes) != len(steps):
-        raise NasbookError(
-            f"there are {len(steps)} snapshots and {len(genotypes)} derived genotypes: give one for each"
-        )
-    if any(later <= earlier for earlier, later in pairwise(steps)):
-        raise NasbookError(f"the epochs of the snapshots are {list(map(int, steps))}: they must increase")
     ends = describe.edge_ends(np.shape(alphas)[2])
     if not ends:
         raise NasbookError(f"a cell of {np.shape(alphas)[2]} edges cannot be drawn: n nodes have n (n + 3) / 2 edges")
@@ -114,10 +102,12 @@ def prepare(
     busiest = np.ones(len(ends), dtype=int)
     for row, kind in enumerate(kinds):
         for index, found in enumerate(genotypes):
-            if kind not in found:
-                raise NasbookError(f"the genotype of epoch {steps[index]} has no {kind} cell, and the alphas have one")
             nodes, concat = found[kind]
-            kept[index, kind] = _pairs(nodes, concat, ends, f"the {kind} cell of epoch {steps[index]}")
+            kept[index, kind] = frozenset(
+                (ends.index((node, source)), operation)
+                for node, pairs in enumerate(nodes)
+                for operation, source in pairs
+            )
             outputs[index, kind] = tuple(sorted(set(concat)))
             skips[index, row] = sum(operation == "skip_connect" for node in nodes for operation, _ in node)
             shown = kept[index, kind] | kept[max(index - 1, 0), kind]
@@ -178,9 +168,9 @@ def when(story: Story, epoch: int) -> str:
 
 
 def label(operation: str) -> str:
-    """What a frame calls ``operation``: on one line and not too long."""
+    """What a frame calls ``operation``: on one line, of at most eleven letters."""
     words = " ".join(style.look(operation).label.split())
-    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}\u2026"
+    return words if len(words) <= 11 else f"{words[:10]}\u2026"
 
 
 def pretty(edge: str) -> str:
@@ -188,16 +178,6 @@ def pretty(edge: str) -> str:
     for plain, written in zip((state_name(0), state_name(1)), cells.INPUTS):
         edge = edge.replace(plain, written)
     return edge.replace("<-", "\u2190")
-
-
-def _pairs(nodes: Nodes, concat: Sequence[int], ends: Sequence[tuple[int, int]], what: str) -> Pairs:
-    describe.check_cell(nodes, concat)
-    if len(nodes) > ends[-1][0] + 1:
-        raise NasbookError(f"{what} has {len(nodes)} nodes, {ends[-1][0] + 1} are searched")
-    places = {end: place for place, end in enumerate(ends)}
-    return frozenset(
-        (places[node, source], operation) for node, pairs in enumerate(nodes) for operation, source in pairs
-    )
 
 
 def _listed(story: Story, pairs: Pairs, most: int = 3) -> str:

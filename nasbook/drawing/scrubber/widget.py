@@ -8,17 +8,6 @@ from nasbook.drawing.parts import shell
 from nasbook.drawing.scrubber import frames
 from nasbook.drawing.scrubber.story import Story
 
-WORDS = 44
-"""Pixels that a run's sentence takes beyond the place that a shell has for one."""
-
-STORY = 70
-"""Pixels that the sentence of a further run takes."""
-
-SHOW = 12_000
-"""Milliseconds that a long search plays; a short one takes ``FRAME`` an epoch."""
-
-FRAME = 400
-
 
 class Scrubber(shell.Shell):
     """One search to move through, or two; ``.slider``, ``.play``, ``.menus``, ``.frame`` and ``.errors`` are its parts.
@@ -32,7 +21,8 @@ class Scrubber(shell.Shell):
         self.stories = stories
         self.slider = shell.steps("epoch", last, first, last)
         self.slider.layout.width = "330px"
-        pace = max(60, min(FRAME, SHOW // (last - first + 1)))
+        # milliseconds: a long search plays for twelve seconds, a short one takes .4 an epoch
+        pace = max(60, min(400, 12_000 // (last - first + 1)))
         self.play = ipywidgets.Play(min=first, max=last, value=last, interval=pace, description="play the search")
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.menus = {
@@ -46,7 +36,8 @@ class Scrubber(shell.Shell):
         def render(epoch: int, kind: str = kinds[0], edge: str = self.menus["edge"].value) -> shell.Frame:
             return frames.render(stories, epoch, kind, edge)
 
-        room = frames.height(stories) + WORDS + STORY * (len(stories) - 1)
+        # a run's sentence takes 44 pixels beyond the place that a shell has for one, a further run's 70
+        room = frames.height(stories) + 44 + 70 * (len(stories) - 1)
         super().__init__(render, {"epoch": self.slider, **shown}, room, extra=(self.play,))
 
     def left(self) -> shell.Frame:

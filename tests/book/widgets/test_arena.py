@@ -101,7 +101,6 @@ def test_the_widget_moves_and_each_box_matters(contest):
         (lambda c: arena.render(c, 9, "the truth", 21, []), "seeds is 21, and the contest was run with 20"),
         (lambda c: arena.render(c, 9, "truth", 3, []), "noise 'truth'.*the truth"),
         (lambda c: arena.render(c, 9, "the truth", 3, ["evolutoin"]), "method 'evolutoin'"),
-        (lambda c: arena.render(invented({str(i): [0] for i in range(7)}), 1, "the truth", 1, []), "there are 7 meth"),
         (lambda c: contests.prepare(TinyTable(), seeds=[]), "0 seeds: a contest takes 1 to 30 different"),
         (lambda c: contests.prepare(TinyTable(), seeds=[1, 1]), "2 seeds: a contest takes 1 to 30 different"),
         (lambda c: contests.prepare(TinyTable(), seeds=range(31)), "31 seeds: a contest"),

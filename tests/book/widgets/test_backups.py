@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from nasbook import NasbookError
 from nasbook.book.widgets import backups
 from nasbook.decisions import slippery_grid
 from nasbook.decisions.worlds import CLIFF, SLIPPERY
@@ -132,14 +131,3 @@ def test_a_picture_of_paths_says_how_long_they_are():
     picture = backups.paths_picture(CLIFF, {"edge": edge, "stay": [(3, 0)]})
     assert repr(picture) == "From the start, edge: 13 steps; stay: 0 steps."
     assert picture.png.startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(("sweep", "state", "said"), [(31, 0, "unknown sweep 31"), (1, 11, "unknown state 11")])
-def test_a_frame_that_does_not_exist_is_refused(seen, sweep, state, said):
-    with pytest.raises(NasbookError, match=said):
-        backups.render(seen, sweep, state)
-
-
-def test_a_widget_needs_a_sweep():
-    with pytest.raises(NasbookError, match="sweeps is 0"):
-        backups.explore(sweeps=0)

@@ -104,10 +104,6 @@ def test_the_widget_moves_and_leaves_a_still():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda: bounds.render(game(), TRUTH, NAMES, 61), "no round 61: valid are 0 to 60"),
-        (lambda: bounds.render(game(), TRUTH, NAMES[:2], 0), "60 rounds and 2 names"),
-        (lambda: bounds.render(game(), TRUTH[:2], NAMES, 0), "truth"),
-        (lambda: bounds.explore({"a": game(5), "b": game(6)}, TRUTH, NAMES), r"\[5, 6\] rounds"),
         (lambda: regret.regret_picture({}), "0 policies"),
         (lambda: regret.regret_picture({str(i): np.ones((2, 3)) for i in range(7)}), "7 policies"),
         (lambda: regret.regret_picture({"a": np.ones((1, 3))}), r"a has the shape \(1, 3\)"),

@@ -9,7 +9,6 @@ import ipywidgets
 import numpy as np
 import pytest
 
-from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import chain_walker
 from nasbook.decisions import MarkovChain
 from nasbook.drawing.figures.layouts import chance
@@ -173,18 +172,3 @@ def test_the_dashed_line_runs_beside_the_curve_whose_slope_it_is():
 def test_play_stands_beside_the_slider_that_it_moves(widget):
     play, slider, *_ = widget.children[0].children
     assert isinstance(play, ipywidgets.Play) and slider is widget.controls["step"]
-
-
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [
-        (lambda: chain_walker.explore(None), "rng is None"),
-        (lambda: chain_walker.explore(np.random.default_rng(0), walks=0), "walks is 0"),
-        (lambda: chain_walker.explore(np.random.default_rng(0), steps=0), "steps is 0"),
-        (lambda: chain_walker.prepare(TWO, 5, UNIFORMS), "unknown start 5: valid are 0 to 1"),
-        (lambda: chain_walker.render(chain_walker.prepare(TWO, 0, UNIFORMS), 999), "unknown step 999"),
-    ],
-)
-def test_bad_input_gets_one_sentence(call, said):
-    with pytest.raises(NasbookError, match=said):
-        call()

@@ -7,7 +7,6 @@ from statistics import median
 import numpy as np
 import pytest
 
-import nasbook as nb
 from nasbook.book.widgets import discretise
 from nasbook.relaxations.derivation import darts_rule, every_edge_rule, probable_code_rule
 from nasbook.relaxations.rules import RULES, THRESHOLD, Setting, discretisations
@@ -168,32 +167,3 @@ def test_the_menu_of_thresholds_is_off_where_no_threshold_cuts():
             menu.value = value
             seen.add(tuple(re.findall("<path[^>]+", widget.now().svg)))  # the arcs: what the cell keeps
         assert (len(seen) == 1) == menu.disabled
-
-
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [
-        (lambda story: discretise.render(story, "darts", 0.1, True, "normal"), "rule"),
-        (
-            lambda story: discretise.render(story, DARTS, 0.2, True, "normal"),
-            r"threshold is 0.2: prepared are 0.1, 0.3",
-        ),
-        (lambda story: discretise.render(story, DARTS, 0.1, True, "reduction"), "kind of cell"),
-        (lambda story: story_cut(story, drop="cells"), "each rule needs a cell"),
-        (lambda story: story_cut(story, drop="accuracy"), "each rule needs a cell"),
-        (lambda story: story_cut(story, law=np.ones((4, 8))), "shapes"),
-        (lambda story: story_cut(story, law=np.ones((5, 7))), "shapes"),
-    ],
-)
-def test_bad_input_gets_one_sentence(call, said):
-    with pytest.raises(nb.NasbookError, match=said):
-        call(story_of(2))
-
-
-def story_cut(story, drop=None, law=None):
-    parts = {name: dict(getattr(story, name)) for name in ("cells", "accuracy")}
-    if drop:
-        parts[drop].popitem()
-    chance = story.chance if law is None else {"normal": law}
-    facts = {"searched": 0.1, "guess": 0.1, "images": 5}
-    return discretise.prepare(chance, story.operations, parts["cells"], parts["accuracy"], **facts)

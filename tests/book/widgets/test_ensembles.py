@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import ensembles
 from nasbook.book.widgets.ensembles import MOST_DRAWS, PROBABILITIES, SHOWN, prepare, render, unions
 from nasbook.relaxations import samplers as relaxations
@@ -119,18 +118,3 @@ def test_the_widget_shows_the_frame_of_its_controls(story):
         assert widget.now().svg in widget.frame.value
         before = widget.now().sentence
     assert widget.errors.outputs == ()
-
-
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [
-        (lambda story: prepare(np.random.default_rng(0), relaxations.code_probabilities, 9), "draws is 9"),
-        (lambda story: render(story, "one ahed", 2, 1.0), "one ahead"),
-        (lambda story: render(story, "one ahead", 10, 1.0), "M = 10"),
-        (lambda story: render(story, "one ahead", 0, 1.0), "M = 0"),
-        (lambda story: render(story, "one ahead", 2, -1.0), "tau -1.0"),
-    ],
-)
-def test_bad_input_gets_one_sentence(story, call, said):
-    with pytest.raises(NasbookError, match=said):
-        call(story)

@@ -7,7 +7,6 @@ from statistics import median
 import numpy as np
 import pytest
 
-from nasbook.base.errors import NasbookError
 from nasbook.book.widgets import noise_meter
 from nasbook.book.widgets.noise_meter import BATCHES, NOISE, RATES, estimate, prepare, render
 from nasbook.decisions import TabularPolicy, exact_gradient
@@ -130,16 +129,3 @@ def test_the_widget_shows_the_frame_of_its_controls(story):
         assert widget.now().sentence in widget.frame.value
         before = widget.now().sentence
     assert widget.errors.outputs == ()
-
-
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [
-        (lambda: prepare(np.random.default_rng(0), (1, 1, 0)), "must differ"),
-        (lambda: prepare(np.random.default_rng(0), (1, 2)), r"rewards has the shape \(2,\)"),
-        (lambda: render(prepare(np.random.default_rng(0), steps=1), 3, True, 1.0), "batch 3"),
-    ],
-)
-def test_bad_input_gets_one_sentence(call, said):
-    with pytest.raises(NasbookError, match=said):
-        call()

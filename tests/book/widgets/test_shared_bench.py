@@ -78,9 +78,6 @@ def test_the_axis_says_what_the_truth_is():
 @pytest.mark.parametrize(
     "wrong, said",
     [
-        (lambda: render(BENCH, 0, 3, True), "numbered 0 to 2"),
-        (lambda: Bench(CELLS[:1], [0.1], [0.1], [0.1]), "two cells"),
-        (lambda: Bench(CELLS, [0.1], [0.1] * 3, [0.1] * 3), "shared"),
         (lambda: ranking_picture([0.1, 0.2], [0.1]), "alone"),
         (lambda: sharing_picture(pd.DataFrame(columns=["step", "split", "quantity", "value"])), "first epoch"),
     ],

