@@ -9,6 +9,7 @@ from math import prod
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
+from nasbook.spaces.forms import loose_ends
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node
 from nasbook.spaces.tokens import Genotypes
@@ -30,13 +31,8 @@ def read_micro(
     Raises NasbookError for what is no such list.
     """
     cells = [_nodes(arc, operations) for arc in (normal, reduce)]
-    return Genotype(cells[0], loose_ends(cells[0]), cells[1], loose_ends(cells[1]))
-
-
-def loose_ends(nodes: Sequence[Node]) -> tuple[int, ...]:
-    """The blocks, as graph nodes from 2, that no block reads."""
-    read = {source for node in nodes for _, source in node}
-    return tuple(node for node in range(2, 2 + len(nodes)) if node not in read)
+    reads = [[[source for _, source in node] for node in cell] for cell in cells]
+    return Genotype(cells[0], loose_ends(reads[0]), cells[1], loose_ends(reads[1]))
 
 
 def _nodes(arc: str | Sequence[int], operations: Sequence[str]) -> tuple[Node, ...]:

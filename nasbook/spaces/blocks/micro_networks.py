@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
-from nasbook.spaces.blocks.micro_cells import MICRO_OPERATIONS, loose_ends
+from nasbook.spaces.blocks.micro_cells import MICRO_OPERATIONS
 from nasbook.spaces.darts.cells import Cell, Disturbance
 from nasbook.spaces.darts.networks import AuxiliaryHead, check_sizes
+from nasbook.spaces.forms import loose_ends
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node, edge_count
 from nasbook.spaces.operations import FactorizedReduce, conv, make_operation
@@ -148,7 +149,7 @@ class SharedCell(nn.Module):
             sides = zip(self.edges[block], node)
             x, y = (side[source][self.names.index(name)](states[source]) for side, (name, source) in sides)
             states.append(x + y)  # (B, C, H, W)
-        ends = loose_ends(nodes)
+        ends = loose_ends([[source for _, source in node] for node in nodes])
         kernel = torch.cat([self.kernels[end - 2] for end in ends], dim=1)  # (C, ends * C, 1, 1)
         joined = torch.cat([states[end] for end in ends], dim=1)  # (B, ends * C, H, W)
         return self.norm(F.conv2d(F.relu(joined), kernel))  # (B, C, H, W)

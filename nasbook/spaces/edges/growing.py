@@ -17,7 +17,8 @@ from typing import Protocol
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.edges.cells import EDGES, NODES, EdgeSpace, read_cell, write_cell
 from nasbook.spaces.edges.isomorphism import Form, canonical, form_of
-from nasbook.spaces.tokens import Tokens, TokenSpace
+from nasbook.spaces.sentences import Question, Spoken, TokenSpace
+from nasbook.spaces.tokens import Tokens
 
 
 class GrowingSpace(TokenSpace, Protocol):
@@ -59,7 +60,7 @@ def grown(space: GrowingSpace, cells: Iterable[Hashable], level: int) -> list[Ha
 
 
 @dataclass(frozen=True)
-class GrowingCells:
+class GrowingCells(Spoken):
     """The cells of ``space``, an EdgeSpace with ``none`` and ``skip_connect``, as they grow by one node at a time.
 
     A block is a node with the operations on all its edges; architectures are the strings of the table. Whole cells
@@ -75,13 +76,9 @@ class GrowingCells:
                 raise NasbookError(f"the unread nodes of a growing cell are summed: {self.space!r} needs {name}")
 
     @property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of the six decisions."""
-        return self.space.choices
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of the decision at ``position`` are called."""
-        return self.space.names(position)
+    def questions(self) -> tuple[Question, ...]:
+        """Those of ``space``."""
+        return self.space.questions
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The string of six tokens."""
