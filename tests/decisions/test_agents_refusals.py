@@ -21,16 +21,11 @@ def learn_masked(behaviour):
 class Told(Line):
     """A line that returns what it is told to."""
 
-    def __init__(self, seen=1, reset=None, step=None, **more):
+    def __init__(self, seen=1, **more):
         super().__init__(**more)
-        self.seen, self.begins, self.goes = seen, reset, step
-
-    def reset(self, *, seed=None, options=None):
-        return super().reset(seed=seed) if self.begins is None else self.begins
+        self.seen = seen
 
     def step(self, action):
-        if self.goes is not None:
-            return self.goes
         return self.seen, *super().step(action)[1:]
 
 
@@ -82,9 +77,6 @@ def in_box(space):
         (lambda: learn_told(seen=-1), "showed -1: its states are 0 to 2"),
         (lambda: learn_told(seen=0.5), "showed 0.5: its states are 0 to 2"),
         (lambda: learn_told(seen=None), "showed None: its states are 0 to 2"),
-        (lambda: learn_told(step=(1, 1.0, False, {})), r"step\(\) must return \(observation, .*not \(1, 1.0, False"),
-        (lambda: learn_told(step=(1, 1.0, False, False, None)), "info a dict"),
-        (lambda: learn_told(reset=0), r"reset\(\) must return \(observation, info\), info a dict, not 0"),
         (lambda: model_based(Line(), rng=rng(), gamma=0.9, steps=9, plan_every=0), "plan_every is 0"),
     ],
 )
