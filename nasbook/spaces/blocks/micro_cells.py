@@ -43,16 +43,10 @@ def _nodes(arc: str | Sequence[int], operations: Sequence[str]) -> tuple[Node, .
         )
     numbers = [int(word) for word in words]
     nodes = []
-    for block, place in enumerate(range(0, len(numbers), 4)):
-        i, f, j, g = numbers[place : place + 4]
-        pairs = [
-            (
-                operations[checks.index(operation, len(operations), f"operation of block {block}")],
-                checks.index(source, block + 2, f"input of block {block}"),
-            )
-            for source, operation in ((i, f), (j, g))
-        ]
-        nodes.append(tuple(pairs))
+    for block, (i, f, j, g) in enumerate(zip(*(numbers[part::4] for part in range(4)))):
+        given = [checks.index(operation, len(operations), f"operation of block {block}") for operation in (f, g)]
+        sources = [checks.index(source, block + 2, f"input of block {block}") for source in (i, j)]
+        nodes.append(tuple((operations[operation], source) for operation, source in zip(given, sources)))
     return tuple(nodes)
 
 

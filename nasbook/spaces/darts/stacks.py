@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -151,3 +152,21 @@ class AuxiliaryHead(nn.Module):
                 "images of 32 pixels (224 with the ImageNet stem), or auxiliary=False"
             )
         return self.classifier(self.features(x).mean(dim=(2, 3)))  # (B, 768) -> (B, classes)
+
+
+class TwoHeaded(nn.Module):
+    """A network with a second classifier, its ``auxiliary_head``, or None; a kind brings ``_run(x, ...)``, which gives
+    the logits (B, classes) and the features that the second classifier reads."""
+
+    def forward(self, x: Tensor, *given: Any) -> Tensor:
+        """Logits (B, classes) of images (B, 3, H, W); ``given`` as in :meth:`forward_auxiliary`."""
+        return self._run(x, *given)[0]
+
+    def forward_auxiliary(self, x: Tensor, *given: Any) -> tuple[Tensor, Tensor | None]:
+        """Logits and the auxiliary head's logits, each (B, classes); the second is None without a head.
+
+        A stand-alone network is ``given`` the drop-path masks ``keep`` (drops, B) of :func:`drop_path_masks`, None to
+        drop nothing; one that shares its weights an architecture, and what disturbs it.
+        """
+        out, middle = self._run(x, *given)
+        return out, None if self.auxiliary_head is None else self.auxiliary_head(middle)
