@@ -71,8 +71,6 @@ def in_box(space):
         (lambda: q_learning(Line(reward=np.nan), rng=rng(), gamma=0.9, steps=9), "paid nan in state 0"),
         (lambda: learn_told(reward=None), "paid None in state 0"),
         (lambda: learn_told(reward=10**400), "paid 10+ in state 0"),
-        (lambda: learn_told(mask=(1, 1)), r"action_mask has the shape \(2,\), must be \(3,\)"),
-        (lambda: learn_told(mask=(1, 1, 1, 1)), r"action_mask has the shape \(4,\), must be \(3,\)"),
         (lambda: learn_told(seen=9), "showed 9: its states are 0 to 2"),
         (lambda: learn_told(seen=-1), "showed -1: its states are 0 to 2"),
         (lambda: learn_told(seen=0.5), "showed 0.5: its states are 0 to 2"),

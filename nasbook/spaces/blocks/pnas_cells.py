@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
 from math import factorial, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
@@ -121,6 +121,9 @@ class PnasCells(Spoken):
     sizes.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("input", "input", "operation", "operation")
+    """Of each token of a word, whether it names an input or an operation."""
+
     blocks: int = 5
     operations: tuple[str, ...] = OPERATIONS
 
@@ -147,11 +150,6 @@ class PnasCells(Spoken):
     def levels(self) -> int:
         """How often a cell grows, the first block counted."""
         return self.blocks
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Of each token of a word, whether it names an input or an operation."""
-        return ("input", "input", "operation", "operation")
 
     @property
     def sizes(self) -> dict[str, int]:

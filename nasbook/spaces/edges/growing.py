@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.edges.cells import EDGES, NODES, EdgeSpace, read_cell, write_cell
@@ -68,6 +68,12 @@ class GrowingCells(Spoken):
     alike. One string stands for all of them, the first of those with the fewest nodes.
     """
 
+    levels: ClassVar[int] = NODES - 1
+    """How often a cell grows: once a node, the input aside."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("operation",) * (NODES - 1)
+    """Of each token of a word: an operation for each earlier node."""
+
     space: EdgeSpace
 
     def __post_init__(self) -> None:
@@ -87,16 +93,6 @@ class GrowingCells(Spoken):
     def encode(self, architecture: str) -> Tokens:
         """The tokens of a string."""
         return self.space.encode(architecture)
-
-    @property
-    def levels(self) -> int:
-        """How often a cell grows: once a node, the input aside."""
-        return NODES - 1
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Of each token of a word: an operation for each earlier node."""
-        return ("operation",) * (NODES - 1)
 
     @property
     def sizes(self) -> dict[str, int]:
