@@ -55,8 +55,7 @@ class ValueFunction:
 
     def best(self, belief) -> int:
         """The index of the vector that is the largest at a belief (S,). Raises NasbookError as a call does."""
-        n_states = self.vectors.shape[1]
-        return int(np.argmax(checks.rows(belief, "belief", (n_states,)) @ self.vectors.T))
+        return int(np.argmax(checks.rows(belief, "belief", (self.vectors.shape[1],)) @ self.vectors.T))
 
     def regions(self) -> list[tuple[float, float, int]]:
         """Two states: (low, high, action), ascending, where low <= b(first state) <= high and the action is best.

@@ -66,8 +66,6 @@ class ArchitectureEnv(gymnasium.Env):
             self._accuracy = np.array(accuracy, dtype=object)
             if self._accuracy.shape != self.choices:
                 raise NasbookError(f"accuracy has the shape {self._accuracy.shape}, must be {self.choices}")
-        if isinstance(names, str) or not isinstance(names, Sequence | np.ndarray):
-            raise NasbookError(f"names must be a sequence of token names for each step, not {names!r}")
         if len(names) not in (0, len(self.choices)):
             raise NasbookError(f"names are given for {len(names)} of {len(self.choices)} steps")
         self.names = tuple(checks.labels(one, size, "token", "t") for one, size in zip(names, self.choices))
@@ -82,10 +80,8 @@ class ArchitectureEnv(gymnasium.Env):
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict]:
         """Append a token; see the class."""
-        if self._over and not self._tokens:
-            raise NasbookError("no architecture is begun: reset the environment first")
         if self._over:
-            raise NasbookError("the architecture is complete: reset the environment before the next token")
+            raise NasbookError("no architecture is under way: reset the environment first")
         token = checks.index(action, max(self.choices), "token")
         self._tokens = (*self._tokens, token)
         possible = token < self.choices[len(self._tokens) - 1]
@@ -96,10 +92,6 @@ class ArchitectureEnv(gymnasium.Env):
 
     def number(self, tokens: Sequence[int]) -> int:
         """The observation that stands for a list of 0 to T tokens."""
-        try:
-            tokens = tuple(tokens)
-        except TypeError:
-            raise NasbookError(f"the tokens must be a sequence such as (0, 1), not {tokens!r}") from None
         if len(tokens) > len(self.choices):
             raise NasbookError(f"a list has at most {len(self.choices)} tokens, not {len(tokens)}")
         place = 0
@@ -111,12 +103,7 @@ class ArchitectureEnv(gymnasium.Env):
         """The architecture that a deterministic policy, one token for each observation, writes."""
         tokens: tuple[int, ...] = ()
         for step, size in enumerate(self.choices):
-            place = self.number(tokens)
-            try:
-                token = policy[place]
-            except (IndexError, KeyError, TypeError):
-                raise NasbookError(f"the policy has no token for the observation {place}") from None
-            tokens += (checks.index(token, size, f"token of step {step}"),)
+            tokens += (checks.index(policy[self.number(tokens)], size, f"token of step {step}"),)
         return tokens
 
     def table(self) -> np.ndarray:

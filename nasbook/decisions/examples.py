@@ -6,15 +6,12 @@ with their transition numbers are lost, so the transition numbers here are ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from nasbook.decisions.chains import MarkovChain
-    from nasbook.decisions.hidden import HMM
-    from nasbook.decisions.mdps import MDP
-    from nasbook.decisions.pomdps import POMDP
+from nasbook.decisions.chains import MarkovChain
+from nasbook.decisions.hidden import HMM
+from nasbook.decisions.mdps import MDP
+from nasbook.decisions.pomdps import POMDP
 
 STATES = ("S1", "S2")
 ACTIONS = ("a0", "a1")
@@ -30,15 +27,11 @@ SEEN = ((0.75, 0.25), (0.25, 0.75))
 
 def two_state_chain() -> MarkovChain:
     """S1 pays 10, S2 nothing; nobody acts and the state is seen."""
-    from nasbook.decisions.chains import MarkovChain
-
     return MarkovChain(STAY_OR_GO, REWARDS, states=STATES)
 
 
 def two_state_hmm() -> HMM:
     """The chain behind a curtain: each state shows its own letter with probability .75; it starts in either."""
-    from nasbook.decisions.hidden import HMM
-
     return HMM((0.5, 0.5), STAY_OR_GO, SEEN, states=STATES, observation_names=OBSERVATIONS)
 
 
@@ -47,8 +40,6 @@ def two_state_mdp(gamma: float = 0.9) -> MDP:
 
     Raises NasbookError if gamma is outside [0, 1).
     """
-    from nasbook.decisions.mdps import MDP
-
     return MDP((STAY_OR_GO, SWAP), REWARDS, gamma, states=STATES, actions=ACTIONS)
 
 
@@ -57,8 +48,6 @@ def two_state_pomdp(gamma: float = 0.9) -> POMDP:
 
     Raises NasbookError if gamma is outside [0, 1).
     """
-    from nasbook.decisions.pomdps import POMDP
-
     names = {"states": STATES, "actions": ACTIONS, "observation_names": OBSERVATIONS}
     return POMDP((STAY_OR_GO, SWAP), (SEEN, SEEN), REWARDS, gamma, **names)
 
@@ -71,8 +60,6 @@ def tiger(gamma: float = 0.95) -> POMDP:
 
     Raises NasbookError if gamma is outside [0, 1).
     """
-    from nasbook.decisions.pomdps import POMDP
-
     either, stay = np.full((2, 2), 0.5), np.eye(2)
     heard = ((0.85, 0.15), (0.15, 0.85))
     rewards = ((-1.0, -1.0), (-100.0, 10.0), (10.0, -100.0))

@@ -60,10 +60,6 @@ class TabularPolicy:
     """
 
     def __init__(self, tables: Sequence):
-        try:
-            tables = list(tables)
-        except TypeError:
-            tables = []
         if not tables:
             raise NasbookError("a policy needs a table of logits for each step, such as [[0, 0]]")
         self.choices = checks.numbers(tables[-1], f"tables[{len(tables) - 1}]", (None,) * len(tables)).shape

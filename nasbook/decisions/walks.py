@@ -21,9 +21,6 @@ ENTRIES = 100_000_000
 LONGEST = 1_000_000
 """Steps after which an episode counts as endless where no ``steps`` are given."""
 
-STEP = "observation, reward, terminated, truncated, info"
-"""What an environment's ``step`` returns."""
-
 
 class Step(NamedTuple):
     """One step, states and actions counted from 0; ``next_action`` only where it was chosen ahead."""
@@ -59,11 +56,10 @@ class Walk:
     def steps(self, choose: Callable[[int], int], ahead: bool) -> Iterator[Step]:
         """Each step as it is taken; ``ahead``: the next action is chosen before the step is learned from."""
         seed, done, length, total = int(self._rng.integers(2**31)), 0, 0, 0.0
-        state, action = self._begun(self._env.reset(seed=seed)), None
+        state, action = self._arrived(*self._env.reset(seed=seed)), None
         while True:
             action = choose(state) if action is None else action
-            answer = self._env.step(action + self._firsts[1])
-            seen, paid, terminated, truncated, info = _parts(answer, "step", STEP)
+            seen, paid, terminated, truncated, info = self._env.step(action + self._firsts[1])
             reward = real(paid)
             if not isfinite(reward):
                 raise NasbookError(f"the environment paid {paid} in state {state} for action {action}")
@@ -76,7 +72,7 @@ class Walk:
             if done == self._limit or len(self.returns) == self._episodes:
                 return
             if terminated or truncated:
-                state, action, length, total = self._begun(self._env.reset()), None, 0, 0.0
+                state, action, length, total = self._arrived(*self._env.reset()), None, 0, 0.0
             else:
                 state, action = next_state, next_action
             if self._limit is None and length == LONGEST:
@@ -89,11 +85,8 @@ class Walk:
         while True:
             yield from self._rng.random(1024).tolist()
 
-    def _begun(self, answer) -> int:
-        return self._arrived(*_parts(answer, "reset", "observation, info"))
-
     def _arrived(self, seen, info: dict) -> int:
-        n_states, n_actions = self.sizes
+        n_states = self.sizes[0]
         try:
             state = index(seen) - self._firsts[0]
         except TypeError:
@@ -102,10 +95,7 @@ class Walk:
             first = self._firsts[0]
             raise NasbookError(f"the environment showed {seen!r}: its states are {first} to {first + n_states - 1}")
         if "action_mask" in info:
-            mask = np.asarray(info["action_mask"])
-            if mask.shape != (n_actions,):
-                raise NasbookError(f"the environment's action_mask has the shape {mask.shape}, must be ({n_actions},)")
-            self.allowed[state] = np.flatnonzero(mask).tolist()
+            self.allowed[state] = np.flatnonzero(info["action_mask"]).tolist()
             if not self.allowed[state]:
                 raise NasbookError(f"the environment's action_mask allows no action in state {state}")
         return state
@@ -117,13 +107,6 @@ def real(value) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return nan
-
-
-def _parts(answer, call: str, parts: str) -> tuple:
-    wanted = parts.count(",") + 1
-    if not isinstance(answer, tuple) or len(answer) != wanted or not isinstance(answer[-1], dict):
-        raise NasbookError(f"the environment's {call}() must return ({parts}), info a dict, not {answer!r}")
-    return answer
 
 
 def _discrete(env: gymnasium.Env, what: str):

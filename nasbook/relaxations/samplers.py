@@ -23,6 +23,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
+from nasbook.base import checks
 from nasbook.base.errors import NasbookError
 
 
@@ -72,7 +73,7 @@ def ensemble(alpha: Tensor, tau: float, *, draws: int, generator: torch.Generato
     Raises NasbookError as one_hot does, and unless draws is a whole number from 1.
     """
     _check(alpha, tau)
-    draws = _count("draws", draws)
+    draws = checks.whole(draws, "draws", 1)
     repeated = alpha.expand(draws, *alpha.shape)  # (E, O) -> (M, E, O)
     samples = _straight_through(repeated + gumbel(repeated, generator), tau)
     # max over an axis hands the gradient to one index, amax would divide it among the ties
@@ -90,9 +91,7 @@ def top_k(alpha: Tensor, tau: float, *, k: int, generator: torch.Generator | Non
     Raises NasbookError as one_hot does, and unless k is a whole number from 1 to O and each edge has k finite logits.
     """
     _check(alpha, tau)
-    k = _count("k", k)
-    if k > alpha.shape[1]:
-        raise NasbookError(f"k is {k}, but there are {alpha.shape[1]} operations; paths may not share an operation")
+    k = checks.whole(k, "k", 1)
     finite = torch.isfinite(alpha.detach()).sum(dim=-1)  # (E, O) -> (E,)
     if k > int(finite.min()):
         edge = int(finite.argmin())
@@ -111,11 +110,8 @@ def top_k(alpha: Tensor, tau: float, *, k: int, generator: torch.Generator | Non
 def gumbel(alpha: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Standard Gumbel noise of alpha's shape: -log E with E ~ Exponential(1), finite always.
 
-    Drawn on the generator's device, so that the stream does not depend on where alpha lies. Raises NasbookError for
-    what is no generator.
+    Drawn on the generator's device, so that the stream does not depend on where alpha lies.
     """
-    if not isinstance(generator, torch.Generator | None):
-        raise NasbookError(f"generator is {generator!r}; it must be a torch.Generator, or None for PyTorch's own")
     device = alpha.device if generator is None else generator.device
     exponential = torch.empty(alpha.shape, dtype=alpha.dtype, device=device).exponential_(generator=generator)
     return -exponential.clamp_min_(torch.finfo(alpha.dtype).tiny).log_().to(alpha.device)
@@ -131,7 +127,7 @@ def code_probability(p: Iterable[float], code: Iterable[int], draws: int) -> flo
     Raises NasbookError unless p holds probabilities that sum to 1 (within 1e-5; they are normalised), draws is a
     whole number from 1 and code holds distinct indices of p.
     """
-    weights, draws = _whole_numbers(p), _count("draws", draws)
+    weights, draws = _whole_numbers(p), checks.whole(draws, "draws", 1)
     code = tuple(code) if isinstance(code, Iterable) else ()
     known = all(isinstance(one, Integral) and 0 <= one < len(weights) for one in code)
     if not code or len(set(code)) < len(code) or not known:
@@ -149,7 +145,7 @@ def code_probabilities(p: Iterable[float], draws: int) -> dict[tuple[int, ...], 
     hold operation k to 1 - (1 - p_k)^draws.
     Source and errors: :func:`code_probability`; O may be 13 at most.
     """
-    weights, draws = _whole_numbers(p), _count("draws", draws)
+    weights, draws = _whole_numbers(p), checks.whole(draws, "draws", 1)
     _affordable(3 ** len(weights), f"the codes of {len(weights)} operations")
     total = sum(weights) ** draws
     return {
@@ -168,7 +164,7 @@ def plackett_luce(p: Iterable[float], k: int) -> dict[tuple[int, ...], float]:
     Raises NasbookError unless p holds probabilities that sum to 1 (within 1e-5; they are normalised), k is a whole
     number from 1 to the number of positive ones, and the orders are :data:`MOST_TERMS` at most.
     """
-    weights, k = _whole_numbers(p), _count("k", k)
+    weights, k = _whole_numbers(p), checks.whole(k, "k", 1)
     positive = sum(weight > 0 for weight in weights)
     if k > positive:
         raise NasbookError(f"k is {k}, but p has {positive} operations with a positive probability")
@@ -236,12 +232,6 @@ def _whole_numbers(p: Iterable[float]) -> list[int]:
     return [above * (common // below) for above, below in ratios]
 
 
-def _count(name: str, number: int) -> int:
-    if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
-        raise NasbookError(f"{name} is {number!r}; it must be a whole number from 1")
-    return int(number)
-
-
 def _affordable(terms: int, what: str) -> None:
     if terms > MOST_TERMS:
         raise NasbookError(f"{what} are too many: an exact law takes at most {MOST_TERMS:,} terms")
@@ -251,10 +241,8 @@ def _check(alpha: Tensor, tau: float) -> None:
     if not isinstance(alpha, Tensor) or alpha.dim() != 2 or not alpha.is_floating_point() or 0 in alpha.shape:
         got = f"{tuple(alpha.shape)} of {alpha.dtype}" if isinstance(alpha, Tensor) else type(alpha).__name__
         raise NasbookError(f"alpha is {got}; it must be a floating tensor of shape (edges, operations)")
-    if not isinstance(tau, Real) or isinstance(tau, bool) or not 0 < tau < math.inf:
+    if not 0 < tau < math.inf:
         raise NasbookError(f"tau is {tau!r}; a temperature must be a positive number")
-    if not 0 < torch.tensor(float(tau), dtype=alpha.dtype) < math.inf:
-        raise NasbookError(f"tau is {tau!r}; {alpha.dtype} rounds that to zero or infinity: choose one nearer to 1")
     logits = alpha.detach()
     bad = (~(logits < float("inf"))).any(dim=-1)  # NaN or +inf; -inf switches an operation off
     bad |= ~(logits > -float("inf")).any(dim=-1)  # (E, O) -> (E,)

@@ -1,4 +1,4 @@
-"""How a controller speaks an architecture: token lists cut into steps, and what each step decides.
+"""What a space of token lists is, and how a controller speaks one: token lists cut into steps.
 
 A controller takes one step of its recurrent network for each token, but for an anchor point, where one step answers
 several questions of yes or no (Zoph & Le, 2017, arXiv 1611.01578, section 3.3).
@@ -6,10 +6,35 @@ several questions of yes or no (Zoph & Le, 2017, arXiv 1611.01578, section 3.3).
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
+from nasbook.base import checks
 from nasbook.base.errors import NasbookError
-from nasbook.spaces.tokens import TokenSpace, check_space
+from nasbook.decisions.policies import sizes_of
+
+Tokens = tuple[int, ...]
+
+
+class TokenSpace(Protocol):
+    """T decisions and what they mean. An architecture is hashable, and its str() names it in one line.
+
+    Two more attributes are used where a space has them: ``valid(tokens)``, False for a list that stands for no
+    architecture; and ``genes``, groups of positions of which a mutation first chooses one.
+    """
+
+    choices: tuple[int, ...]
+
+    def names(self, position: int) -> tuple[str, ...]:
+        """What the alternatives of the decision at ``position`` are called."""
+
+    def decode(self, tokens: Sequence[int]) -> Hashable:
+        """The architecture that ``tokens`` (T,) stand for."""
+
+    def encode(self, architecture: Hashable) -> Tokens:
+        """Tokens that ``decode`` turns into ``architecture``. Raises NasbookError for one of another space."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +54,51 @@ class Step:
     def end(self) -> int:
         """How many tokens there are after this step."""
         return self.start + len(self.positions)
+
+
+Question = tuple[str, tuple[str, ...]]
+"""The kind of a decision and the names of its alternatives; no names: an anchor, which has no and yes."""
+
+
+class Spoken:
+    """A token space that declares its ``questions`` in order; choices, names and steps are derived from them."""
+
+    questions: tuple[Question, ...]
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """How a controller speaks it: a step for each question."""
+        steps, start, anchors = [], 0, 0
+        for kind, names in self.questions:
+            asked = 1 if names else anchors
+            steps.append(Step(kind, start, tuple(range(start, start + asked)), anchor=not names))
+            start, anchors = start + asked, anchors + (not names)
+        return tuple(steps)
+
+    @cached_property
+    def _names(self) -> tuple[tuple[str, ...], ...]:
+        asked = zip(self.questions, self.steps)
+        return tuple(names or ("no", "yes") for (_, names), step in asked for _ in step.positions)
+
+    @cached_property
+    def choices(self) -> tuple[int, ...]:
+        """Alternatives of each decision, (T,)."""
+        return tuple(map(len, self._names))
+
+    def names(self, position: int) -> tuple[str, ...]:
+        """What the alternatives of the decision at ``position`` are called; those of an anchor are no and yes."""
+        return self._names[checks.index(position, len(self._names), "position")]
+
+
+def check_space(space: TokenSpace) -> TokenSpace:
+    """``space`` if it has what a searcher needs. Raises NasbookError otherwise."""
+    missing = [name for name in ("choices", "names", "decode", "encode") if not hasattr(space, name)]
+    if missing:
+        raise NasbookError(
+            f"the space is a {type(space).__name__} without {missing[0]}: a space has choices, names, decode and encode"
+        )
+    sizes_of(space.choices)
+    return space
 
 
 def steps_of(space: TokenSpace) -> tuple[Step, ...]:

@@ -12,43 +12,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Protocol
 
 import numpy as np
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
-from nasbook.decisions.policies import sizes_of
+from nasbook.spaces.forms import loose_ends
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS, state_name
-
-Tokens = tuple[int, ...]
+from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS, Node, state_name
+from nasbook.spaces.sentences import Question, Spoken, Tokens, TokenSpace, check_space
 
 TRIES = 100_000
 """How many lists are drawn in search of a valid one."""
 
 
-class TokenSpace(Protocol):
-    """T decisions and what they mean. An architecture is hashable, and its str() names it in one line.
-
-    Two more attributes are used where a space has them: ``valid(tokens)``, False for a list that stands for no
-    architecture; and ``genes``, groups of positions of which a mutation first chooses one.
-    """
-
-    choices: tuple[int, ...]
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of the decision at ``position`` are called."""
-
-    def decode(self, tokens: Sequence[int]) -> Hashable:
-        """The architecture that ``tokens`` (T,) stand for."""
-
-    def encode(self, architecture: Hashable) -> Tokens:
-        """Tokens that ``decode`` turns into ``architecture``. Raises NasbookError for one of another space."""
-
-
 @dataclass(frozen=True)
-class Product:
+class Product(Spoken):
     """Every combination of one name from each of ``alternatives``; an architecture is the tuple of its names.
 
     Raises NasbookError for a decision without alternatives, or with one twice.
@@ -66,14 +45,10 @@ class Product:
         named = tuple(checks.labels(names, len(names), "alternative", "a") for names in self.alternatives)
         object.__setattr__(self, "alternatives", named)
 
-    @property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of each decision, (T,)."""
-        return tuple(map(len, self.alternatives))
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of the decision at ``position`` are called."""
-        return self.alternatives[checks.index(position, len(self.alternatives), "position")]
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """One for each decision; those between the same names are of the same kind."""
+        return tuple((", ".join(names), names) for names in self.alternatives)
 
     def decode(self, tokens: Sequence[int]) -> tuple[str, ...]:
         """(T,) tokens to (T,) names."""
@@ -90,7 +65,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Genotypes:
+class Genotypes(Spoken):
     """DARTS-type cells: each node sums two operations on two earlier states; the decisions are input, input,
     operation, operation for each node, cell after cell.
 
@@ -107,20 +82,16 @@ class Genotypes:
 
     def __post_init__(self) -> None:
         checks.whole(self.nodes, "nodes", 1)
-        if not isinstance(self.operations, list | tuple) or not self.operations:
-            raise NasbookError(f"operations must list at least one operation, not {self.operations!r}")
-        known = tuple(one_of(name, CELL_OPERATIONS, "operation") for name in self.operations)
-        object.__setattr__(self, "operations", checks.labels(known, len(known), "operation", "o"))
+        object.__setattr__(self, "operations", check_operations(self.operations, CELL_OPERATIONS))
 
     @property
     def _cells(self) -> int:
         return 2 if self.reduction else 1
 
     @cached_property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of each decision, (cells * nodes * 4,)."""
-        each = len(self.operations)
-        return tuple(size for node in range(2, 2 + self.nodes) for size in (node, node, each, each)) * self._cells
+    def questions(self) -> tuple[Question, ...]:
+        """Four for each node of each cell."""
+        return ask_blocks(self.nodes, self.operations) * self._cells
 
     @cached_property
     def genes(self) -> tuple[Tokens, ...]:
@@ -133,24 +104,15 @@ class Genotypes:
         places = [range(start, start + each) for start in starts]
         return tuple(tuple(p for p in place if (p % 4 < 2) == inputs) for place in places for inputs in (True, False))
 
-    def names(self, position: int) -> tuple[str, ...]:
-        """States c_{k-2}, c_{k-1}, 0, 1, ... for an input; operations otherwise."""
-        position = checks.index(position, len(self.choices), "position")
-        return tuple(map(state_name, range(self.choices[position]))) if position % 4 < 2 else self.operations
-
     def valid(self, tokens: Sequence[int]) -> bool:
         """Whether the two inputs of each node differ, where they have to."""
         return not self.distinct or all(tokens[p] != tokens[p + 1] for p in range(0, len(tokens), 4))
 
     def decode(self, tokens: Sequence[int]) -> Genotype:
         """The genotype of (T,) tokens."""
-        tokens = check_tokens(self, tokens)
-        cells = []
-        for start in range(0, len(tokens), 4 * self.nodes):
-            quads = (tokens[p : p + 4] for p in range(start, start + 4 * self.nodes, 4))
-            nodes = tuple(((self.operations[f], i), (self.operations[g], j)) for i, j, f, g in quads)
-            cells.append((nodes, self._concat(nodes)))
-        return Genotype(*cells[0], *(cells[1] if self.reduction else (None, None)))
+        nodes = read_blocks(check_tokens(self, tokens), self.operations)
+        cells = [nodes[: self.nodes], nodes[self.nodes :]][: self._cells]
+        return Genotype(*(part for cell in cells for part in (cell, self._concat(cell))))
 
     def encode(self, architecture: Hashable) -> Tokens:
         """The tokens of a genotype. Raises NasbookError for one that this space does not hold."""
@@ -166,21 +128,30 @@ class Genotypes:
             raise NasbookError(f"{self} does not hold {architecture!r}")
         return tuple(tokens)
 
-    def _concat(self, nodes: tuple) -> Tokens:
+    def _concat(self, nodes: tuple[Node, ...]) -> Tokens:
         """The graph nodes that a cell concatenates."""
-        read = {source for node in nodes for _, source in node} if self.loose_ends else set()
-        return tuple(node for node in range(2, 2 + self.nodes) if node not in read)
+        return loose_ends([[source for _, source in node if self.loose_ends] for node in nodes])
 
 
-def check_space(space: TokenSpace) -> TokenSpace:
-    """``space`` if it has what a searcher needs. Raises NasbookError otherwise."""
-    missing = [name for name in ("choices", "names", "decode", "encode") if not hasattr(space, name)]
-    if missing:
-        raise NasbookError(
-            f"the space is a {type(space).__name__} without {missing[0]}: a space has choices, names, decode and encode"
-        )
-    sizes_of(space.choices)
-    return space
+def check_operations(given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """``given`` as a tuple, one of ``known`` or more, each once. Raises NasbookError otherwise."""
+    if not isinstance(given, list | tuple) or not given:
+        raise NasbookError(f"operations must list at least one operation, not {given!r}")
+    names = tuple(one_of(name, known, "operation") for name in given)
+    return checks.labels(names, len(names), "operation", "o")
+
+
+def ask_blocks(blocks: int, operations: tuple[str, ...]) -> tuple[Question, ...]:
+    """For each block two inputs among c_{k-2}, c_{k-1}, 0, 1, ... and two operations."""
+    states = tuple(map(state_name, range(1 + blocks)))
+    asked = [names for end in range(2, 2 + blocks) for names in (states[:end], states[:end], operations, operations)]
+    return tuple((", ".join(names), names) for names in asked)
+
+
+def read_blocks(tokens: Tokens, operations: tuple[str, ...]) -> tuple[Node, ...]:
+    """Blocks of two (operation, input) from tokens (4 blocks,), the answers to :func:`ask_blocks`."""
+    quads = zip(*(tokens[part::4] for part in range(4)))
+    return tuple(((operations[f], i), (operations[g], j)) for i, j, f, g in quads)
 
 
 def check_tokens(space: TokenSpace, tokens: Sequence[int]) -> Tokens:

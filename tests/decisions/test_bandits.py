@@ -148,8 +148,6 @@ def test_who_sees_the_context_beats_who_does_not():
         (lambda: explorers.UCB1(2).update(None, 5, 1), "unknown arm 5"),
         (lambda: explorers.Exp3(2, 0), "mixing is 0"),
         (lambda: explorers.Exp3(2).update(None, 0, -1), "reward is -1"),
-        (lambda: explorers.FixedPolicy([0.5, 0.5]).update(None, "a", 1), "unknown arm 'a'"),
-        (lambda: explorers.FixedPolicy([0.5, 0.5]).update(None, 0, None), "reward"),
         (lambda: bandits.play(None, explorers.UCB1(2), 5, generator()), "the environment is NoneType"),
         (lambda: bandits.play(bandits.BernoulliBandit(MEANS), None, 5, generator()), "the policy is NoneType"),
         (lambda: explorers.FixedPolicy([0.5, 0.4]), "sums to 0.9"),

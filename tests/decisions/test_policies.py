@@ -50,7 +50,6 @@ def test_ascend_over_all_lists_is_the_exact_gradient():
     [
         (lambda: TabularPolicy([]), "a table of logits for each step"),
         (lambda: TabularPolicy(None), "a table of logits for each step"),
-        (lambda: TabularPolicy(3), "a table of logits for each step"),
         (lambda: two_steps().move([1, 2]), r"shape \(2,\)"),
         (lambda: two_steps().move(None), "step of the logits"),
         (lambda: two_steps().scores([[0, 1], [0]]), "differ in length"),

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
@@ -220,12 +219,8 @@ def test_noise_is_finite_even_where_the_exponential_underflows(monkeypatch):
         (torch.zeros(2, 3, dtype=torch.int64), 1.0, "int64"),
         ([[0.0, 1.0]], 1.0, "list"),
         (torch.zeros(2, 3), 0.0, "tau is 0.0"),
-        (torch.zeros(2, 3), 1e-300, "rounds that to zero"),
-        (torch.zeros(2, 3), 1e300, "or infinity"),
-        (torch.zeros(2, 3), "1", "tau is '1'"),
         (torch.zeros(2, 3), float("nan"), "tau is nan"),
         (torch.zeros(2, 3), float("inf"), "tau is inf"),
-        (torch.zeros(2, 3), None, "tau is None"),
         (torch.tensor([[0.0, 0.0], [0.0, float("nan")]]), 1.0, "edge 1"),
         (torch.tensor([[0.0, float("inf")]]), 1.0, "edge 0"),
         (torch.tensor([[0.0, 0.0], [-float("inf"), -float("inf")]]), 1.0, "edge 1 .*finite logit"),
@@ -235,13 +230,6 @@ def test_bad_input_is_refused_at_the_door(alpha, tau, said):
     for relaxation in (relaxations.softmax, *SAMPLERS.values()):
         with pytest.raises(nb.NasbookError, match=said):
             relaxation(alpha, tau)
-
-
-@pytest.mark.parametrize("generator", [0, "cpu", np.random.default_rng(0)])
-def test_what_is_no_generator_is_refused(generator):
-    for sample in SAMPLERS.values():
-        with pytest.raises(nb.NasbookError, match="it must be a torch"):
-            sample(torch.zeros(2, 3), 1.0, generator=generator)
 
 
 @pytest.mark.parametrize("code", [None, 0, (0.0,), "ab"])

@@ -261,7 +261,7 @@ OFF = torch.tensor([[0.0, 0.0, 0.0], [0.0, -math.inf, 0.0]])
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: relaxations.top_k(torch.zeros(2, 3), 1.0, k=4), "k is 4, but there are 3 operations"),
+        (lambda: relaxations.top_k(torch.zeros(2, 3), 1.0, k=4), "k is 4, but edge 0 has 3 operations"),
         (lambda: relaxations.top_k(OFF, 1.0, k=3), "k is 3, but edge 1 has 2 operations"),
         (lambda: relaxations.top_k(OFF, 1.0, k=0), "k is 0"),
         (lambda: relaxations.top_k(OFF, 1.0, k=2.0), "k is 2.0"),

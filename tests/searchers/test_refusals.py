@@ -17,7 +17,7 @@ import nasbook as nb
         ({"epochs": "3"}, "epochs is '3'"),
         ({"epochs": 0}, "epochs is 0"),
         ({"epochs": 2.5}, "epochs is 2.5"),
-        ({"channels": 1}, "channels is 1;.*at least 2"),
+        ({"channels": 1}, "channels is 1.*at least 2"),
         ({"channels": 6, "fixed_reduction": True}, "channels is 6.*divisible by 4: try 8"),
         ({"channels": True}, "channels is True"),
         ({"operations": ("sep_conv_3x3", "sepconv")}, "unknown operation 'sepconv'"),

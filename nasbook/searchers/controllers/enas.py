@@ -43,9 +43,6 @@ def skip_penalty(log_chances: Tensor, target: float = 0.4, kind: str = "true") -
     "true": the Kullback-Leibler divergence of the drawn probability from the target. "code": the same with
     sigmoid(q) where the draw has sigmoid(2 q), as in the released code.
     """
-    one_of(kind, PENALTIES, "skip penalty")
-    if not 0 < checks.number(target, "skip target") < 1:
-        raise NasbookError(f"skip target is {target:g}: it must lie between 0 and 1")
     if kind == "code":
         q = (log_chances[..., 1] - log_chances[..., 0]) / 2  # (..., 2) -> (...)
         log_chances = torch.stack([F.logsigmoid(-q), F.logsigmoid(q)], dim=-1)  # (..., 2)

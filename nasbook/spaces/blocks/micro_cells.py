@@ -9,6 +9,7 @@ from math import prod
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
+from nasbook.spaces.forms import loose_ends
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node
 from nasbook.spaces.tokens import Genotypes
@@ -30,13 +31,8 @@ def read_micro(
     Raises NasbookError for what is no such list.
     """
     cells = [_nodes(arc, operations) for arc in (normal, reduce)]
-    return Genotype(cells[0], loose_ends(cells[0]), cells[1], loose_ends(cells[1]))
-
-
-def loose_ends(nodes: Sequence[Node]) -> tuple[int, ...]:
-    """The blocks, as graph nodes from 2, that no block reads."""
-    read = {source for node in nodes for _, source in node}
-    return tuple(node for node in range(2, 2 + len(nodes)) if node not in read)
+    reads = [[[source for _, source in node] for node in cell] for cell in cells]
+    return Genotype(cells[0], loose_ends(reads[0]), cells[1], loose_ends(reads[1]))
 
 
 def _nodes(arc: str | Sequence[int], operations: Sequence[str]) -> tuple[Node, ...]:
@@ -47,16 +43,10 @@ def _nodes(arc: str | Sequence[int], operations: Sequence[str]) -> tuple[Node, .
         )
     numbers = [int(word) for word in words]
     nodes = []
-    for block, place in enumerate(range(0, len(numbers), 4)):
-        i, f, j, g = numbers[place : place + 4]
-        pairs = [
-            (
-                operations[checks.index(operation, len(operations), f"operation of block {block}")],
-                checks.index(source, block + 2, f"input of block {block}"),
-            )
-            for source, operation in ((i, f), (j, g))
-        ]
-        nodes.append(tuple(pairs))
+    for block, (i, f, j, g) in enumerate(zip(*(numbers[part::4] for part in range(4)))):
+        given = [checks.index(operation, len(operations), f"operation of block {block}") for operation in (f, g)]
+        sources = [checks.index(source, block + 2, f"input of block {block}") for source in (i, j)]
+        nodes.append(tuple((operations[operation], source) for operation, source in zip(given, sources)))
     return tuple(nodes)
 
 

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
-from nasbook.spaces.blocks.micro_cells import MICRO_OPERATIONS, loose_ends
+from nasbook.spaces.blocks.micro_cells import MICRO_OPERATIONS
 from nasbook.spaces.darts.cells import Cell, Disturbance
-from nasbook.spaces.darts.networks import AuxiliaryHead, check_sizes
+from nasbook.spaces.darts.stacks import AuxiliaryHead, TwoHeaded, check_sizes
+from nasbook.spaces.forms import loose_ends
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node, edge_count
 from nasbook.spaces.operations import FactorizedReduce, conv, make_operation
@@ -47,7 +48,7 @@ def calibrate(channels_in: int, channels: int, halve: bool) -> nn.Module:
     return nn.Identity() if channels_in == channels else conv(channels_in, channels, 1, 1, True)
 
 
-class MicroNetwork(nn.Module):
+class MicroNetwork(TwoHeaded):
     """The stand-alone network of ``genotype``, as it is trained and reported; the official cells at 36 channels and
     15 cells have 3,894,372 weights, and 494,848 in the ``auxiliary`` head. ``seed`` of the initial ones.
 
@@ -97,19 +98,7 @@ class MicroNetwork(nn.Module):
         depth = [(place + 1) / len(self.cells) for place, cell in enumerate(self.cells) for _ in range(cell.drops)]
         self.drops, self.drop_shares = len(depth), torch.tensor(depth)  # (drops,)
 
-    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W); ``keep`` as in :meth:`forward_auxiliary`."""
-        return self._run(x, keep)[0]
-
-    def forward_auxiliary(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Logits and the auxiliary head's logits, each (B, classes); the second is None without a head.
-
-        ``keep`` (drops, B) are the drop-path masks of :func:`drop_path_masks`, None to drop nothing.
-        """
-        out, middle = self._run(x, keep)
-        return out, None if self.auxiliary_head is None else self.auxiliary_head(middle)
-
-    def _run(self, x: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _run(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
         masks = [None] * len(self.cells) if keep is None else keep.split([cell.drops for cell in self.cells])
         far = near = middle = self.stem(x)  # (B, 3C, H, W)
         for place, ((far_input, near_input), cell, mask) in enumerate(zip(self.inputs, self.cells, masks)):
@@ -148,16 +137,18 @@ class SharedCell(nn.Module):
             sides = zip(self.edges[block], node)
             x, y = (side[source][self.names.index(name)](states[source]) for side, (name, source) in sides)
             states.append(x + y)  # (B, C, H, W)
-        ends = loose_ends(nodes)
+        ends = loose_ends([[source for _, source in node] for node in nodes])
         kernel = torch.cat([self.kernels[end - 2] for end in ends], dim=1)  # (C, ends * C, 1, 1)
         joined = torch.cat([states[end] for end in ends], dim=1)  # (B, ends * C, H, W)
         return self.norm(F.conv2d(F.relu(joined), kernel))  # (B, C, H, W)
 
 
-class MicroSupernet(nn.Module):
+class MicroSupernet(TwoHeaded):
     """The network that shares its weights among all pairs of cells of ``nodes`` blocks over ``operations``.
 
-    ``auxiliary``: with a second classifier, which all cells share too.
+    A forward takes images and a genotype, and the rest of the weights stays idle; what disturbs it is applied to the
+    features (B, F) before the classifier, under the name "classifier". ``auxiliary``: with a second classifier, which
+    all cells share too. Raises NasbookError for a genotype of another space.
     """
 
     def __init__(
@@ -193,22 +184,7 @@ class MicroSupernet(nn.Module):
             self.auxiliary_head = second_classifier(near, classes) if auxiliary else None
         self.auxiliary_position = self.sequence.index("reduce", cells // 3 + 1) + 1
 
-    def forward(self, x: Tensor, genotype: Genotype, disturb: Disturbance | None = None) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W) by the cells of ``genotype``; the rest of the weights stays idle.
-
-        ``disturb`` is applied to the features (B, F) before the classifier, under the name "classifier". Raises
-        NasbookError for a genotype of another space.
-        """
-        return self._run(x, genotype, disturb)[0]
-
-    def forward_auxiliary(
-        self, x: Tensor, genotype: Genotype, disturb: Disturbance | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """As :meth:`forward`, with the second classifier's logits (B, classes) beside; None without one."""
-        out, middle = self._run(x, genotype, disturb)
-        return out, None if self.auxiliary_head is None else self.auxiliary_head(middle)
-
-    def _run(self, x: Tensor, genotype: Genotype, disturb: Disturbance | None) -> tuple[Tensor, Tensor]:
+    def _run(self, x: Tensor, genotype: Genotype, disturb: Disturbance | None = None) -> tuple[Tensor, Tensor]:
         kinds = {kind: nodes for kind, (nodes, _) in genotype.kinds.items()}
         for kind in ("normal", "reduce"):
             nodes = kinds.get(kind, ())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
-from nasbook.spaces.sentences import Step
+from nasbook.spaces.forms import loose_ends
+from nasbook.spaces.sentences import Question, Spoken
 from nasbook.spaces.tokens import Tokens, check_tokens
 
 OPERATIONS = (
@@ -64,12 +66,11 @@ class NasnetCell:
     def loose_ends(self, kind: str) -> tuple[int, ...]:
         """The blocks of a cell that no block reads, as states; the cell's output joins them in depth."""
         cell = {"normal": self.normal, "reduction": self.reduction}[one_of(kind, KINDS, "kind")]
-        read = {state for block in cell for state in (block.first, block.second)}
-        return tuple(state for state in range(2, 2 + len(cell)) if state not in read)
+        return loose_ends([(block.first, block.second) for block in cell])
 
 
 @dataclass(frozen=True)
-class NasnetCells:
+class NasnetCells(Spoken):
     """Two cells of ``blocks`` blocks, each five decisions: two states, two of 13 operations, how to join."""
 
     blocks: int = 5
@@ -77,29 +78,12 @@ class NasnetCells:
     def __post_init__(self) -> None:
         checks.whole(self.blocks, "blocks", 1)
 
-    @property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of each decision, (10 blocks,)."""
-        counts = (len(OPERATIONS), len(OPERATIONS), len(COMBINATIONS))
-        return tuple(size for block in range(self.blocks) for size in (block + 2, block + 2, *counts)) * 2
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """How a controller speaks it: one step a decision; states of different blocks are of different kinds."""
-        return tuple(Step(self._kind(place), place, (place,)) for place in range(len(self.choices)))
-
-    def _kind(self, position: int) -> str:
-        part = position % 5
-        if part < 2:
-            return f"state of block {position // 5 % self.blocks}"
-        return "combination" if part == 4 else "operation"
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of the decision at ``position`` are called."""
-        place = checks.index(position, 10 * self.blocks, "position")
-        if place % 5 < 2:
-            return tuple(map(str, range(self.choices[place])))
-        return COMBINATIONS if place % 5 == 4 else OPERATIONS
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """Five for each block; states of different blocks are of different kinds."""
+        parts = (("operation", OPERATIONS), ("operation", OPERATIONS), ("combination", COMBINATIONS))
+        states = [(f"state of block {n}", tuple(map(str, range(n + 2)))) for n in range(self.blocks)]
+        return tuple(question for state in states for question in (state, state, *parts)) * 2
 
     def decode(self, tokens: Sequence[int]) -> NasnetCell:
         """The cells of a token list (10 blocks,)."""

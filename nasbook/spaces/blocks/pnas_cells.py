@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, permutations, product
+from functools import cached_property
+from itertools import combinations_with_replacement
 from math import factorial, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
+from nasbook.spaces.forms import alike, least, loose_ends
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.names import CELL_OPERATIONS, state_name
-from nasbook.spaces.tokens import Tokens, check_tokens
+from nasbook.spaces.names import CELL_OPERATIONS
+from nasbook.spaces.sentences import Question, Spoken
+from nasbook.spaces.tokens import Tokens, ask_blocks, check_operations, check_tokens, read_blocks
 
 if TYPE_CHECKING:
     from nasbook.spaces.darts.networks import CellNetwork
@@ -66,8 +69,7 @@ class PnasCell:
     @property
     def loose_ends(self) -> tuple[int, ...]:
         """The blocks that no block reads, as states from 2: the cell's output joins them in depth."""
-        read = {source for block in self.blocks for _, source in block}
-        return tuple(state for state in range(2, 2 + len(self.blocks)) if state not in read)
+        return loose_ends([[source for _, source in block] for block in self.blocks])
 
     def genotype(self, join: str = "loose") -> Genotype:
         """The cell as normal and, at stride 2, as reduction cell: PNAS has no other reduction.
@@ -95,26 +97,23 @@ def canonical(blocks: Sequence[Block]) -> tuple[Block, ...]:
         pairs = sorted((name, trees[source]) for name, source in block)
         size = 2 + sum(tree[0] for _, tree in pairs if tree[0] > 1)  # inputs are 0 and 1, a block is at least 2
         trees.append((size, *pairs))
-    groups: dict[tuple, list[int]] = {}
-    for place in range(len(blocks)):
-        groups.setdefault(trees[place + 2], []).append(place)
-    ways = prod(factorial(len(group)) for group in groups.values())
+    groups = alike(enumerate(trees[2:]))
+    ways = prod(factorial(len(group)) for group in groups)
     if ways > ORDERS:
         raise NasbookError(
             f"{len(blocks)} blocks of which so many compute the same have {ways:,} orders to compare, more than "
             f"{ORDERS:,}: use fewer blocks or more operations"
         )
-    orders = product(*(permutations(groups[tree]) for tree in sorted(groups)))
-    return min(_renamed(blocks, [place for group in order for place in group]) for order in orders)
 
+    def renamed(order: list[int]) -> tuple[Block, ...]:
+        name = {0: 0, 1: 1} | {place + 2: new for new, place in enumerate(order, 2)}
+        return tuple(tuple(sorted((operation, name[source]) for operation, source in blocks[place])) for place in order)
 
-def _renamed(blocks: Sequence[Block], order: list[int]) -> tuple[Block, ...]:
-    name = {0: 0, 1: 1} | {place + 2: new for new, place in enumerate(order, 2)}
-    return tuple(tuple(sorted((operation, name[source]) for operation, source in blocks[place])) for place in order)
+    return least(groups, renamed)
 
 
 @dataclass(frozen=True)
-class PnasCells:
+class PnasCells(Spoken):
     """All cells of ``blocks`` blocks over ``operations``: a token space, and one that grows block by block.
 
     Tokens are input, input, operation, operation of each block; an architecture is a :class:`PnasCell`. What PNAS
@@ -122,32 +121,24 @@ class PnasCells:
     sizes.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("input", "input", "operation", "operation")
+    """Of each token of a word, whether it names an input or an operation."""
+
     blocks: int = 5
     operations: tuple[str, ...] = OPERATIONS
 
     def __post_init__(self) -> None:
         checks.whole(self.blocks, "blocks", 1)
-        if not isinstance(self.operations, list | tuple) or not self.operations:
-            raise NasbookError(f"operations must list at least one operation, not {self.operations!r}")
-        known = tuple(one_of(name, CELL_OPERATIONS, "operation") for name in self.operations)
-        object.__setattr__(self, "operations", checks.labels(known, len(known), "operation", "o"))
+        object.__setattr__(self, "operations", check_operations(self.operations, CELL_OPERATIONS))
 
-    @property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of each decision, (4 blocks,)."""
-        each = len(self.operations)
-        return tuple(size for states in range(2, 2 + self.blocks) for size in (states, states, each, each))
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """States c_{k-2}, c_{k-1}, 0, 1, ... for an input; operations otherwise."""
-        position = checks.index(position, len(self.choices), "position")
-        return tuple(map(state_name, range(self.choices[position]))) if position % 4 < 2 else self.operations
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """Four for each block."""
+        return ask_blocks(self.blocks, self.operations)
 
     def decode(self, tokens: Sequence[int]) -> PnasCell:
         """The cell of (4 blocks,) tokens."""
-        given = check_tokens(self, tokens)
-        quads = (given[start : start + 4] for start in range(0, len(given), 4))
-        return PnasCell(tuple(((self.operations[f], i), (self.operations[g], j)) for i, j, f, g in quads))
+        return PnasCell(read_blocks(check_tokens(self, tokens), self.operations))
 
     def encode(self, architecture: PnasCell) -> Tokens:
         """Tokens of a cell in its canonical form. Raises NasbookError for one of another size or operations."""
@@ -159,11 +150,6 @@ class PnasCells:
     def levels(self) -> int:
         """How often a cell grows, the first block counted."""
         return self.blocks
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Of each token of a word, whether it names an input or an operation."""
-        return ("input", "input", "operation", "operation")
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,20 +34,12 @@ class GroupedCell(PartialCell):
     """The cell of a search, which runs as a few wide operations where all of them run, in training mode: equal up to
     rounding, and quicker.
 
-    ``grouped`` False: it does not. It is an attribute too, and may change at any time.
+    ``sizes`` are those of :class:`PartialCell`. ``grouped`` False: it does not. It is an attribute too, and may change
+    at any time.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        stride: int,
-        operations: Sequence[str],
-        nodes: int,
-        *,
-        grouped: bool = True,
-        channel_share: int = 1,
-    ) -> None:
-        super().__init__(channels, stride, operations, nodes, channel_share=channel_share)
+    def __init__(self, *sizes: Any, grouped: bool = True, channel_share: int = 1) -> None:
+        super().__init__(*sizes, channel_share=channel_share)
         self.grouped = grouped
 
     def forward(

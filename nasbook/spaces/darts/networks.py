@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.spaces.darts.cells import Cell, Disturbance, FixedReductionCell
 from nasbook.spaces.darts.grouped import GroupedCell
-from nasbook.spaces.darts.stacks import AuxiliaryHead, CellStack, channel_divisor, check_sizes, reduction_positions
+from nasbook.spaces.darts.stacks import (
+    AuxiliaryHead,
+    CellStack,
+    TwoHeaded,
+    channel_divisor,
+    check_sizes,
+    reduction_positions,
+)
 from nasbook.spaces.names import DARTS_OPERATIONS, Node, cell_edges, edge_count
 
 
@@ -35,11 +43,9 @@ class CellSupernet(CellStack):
         channel_share: int = 1,
         seed: int = 0,
     ) -> None:
-        if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1 or not operations:
-            raise NasbookError(
-                f"a searched cell needs a node and an operation, got nodes={nodes!r}, operations={operations!r}"
-            )
-        candidates = edge_count(nodes) * len(operations)
+        if not operations:
+            raise NasbookError(f"a searched cell needs an operation, got operations={operations!r}")
+        candidates = edge_count(checks.whole(nodes, "nodes", 1)) * len(operations)
         divisor = channel_divisor("cifar", fixed_reduction, channel_share)
         check_sizes(channels, cells, classes, divisor, operations=candidates)
 
@@ -130,7 +136,7 @@ def _nonzero(path: Tensor) -> list[list[int]]:
     return [[op for op, weight in enumerate(row) if weight != 0.0] for row in path.tolist()]
 
 
-class CellNetwork(CellStack):
+class CellNetwork(TwoHeaded, CellStack):
     """The stand-alone network of found cells, as it is trained and reported. See :meth:`.Genotype.network`.
 
     ``kinds``: "normal" and "reduce" to (nodes, concat), as in :attr:`.Genotype.kinds`; without "reduce" the reductions
@@ -182,19 +188,7 @@ class CellNetwork(CellStack):
         }
         self.drops = sum(cell.drops for cell in self.cells)
 
-    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W); ``keep`` as in :meth:`forward_auxiliary`."""
-        return self._run(x, keep)[0]
-
-    def forward_auxiliary(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Logits and the auxiliary head's logits, each (B, classes); the second is None without a head.
-
-        ``keep`` (drops, B) are the drop-path masks of :func:`drop_path_masks`, None to drop nothing.
-        """
-        out, middle = self._run(x, keep)
-        return out, None if self.auxiliary_head is None else self.auxiliary_head(middle)
-
-    def _run(self, x: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _run(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
         masks = [None] * len(self.cells) if keep is None else keep.split([cell.drops for cell in self.cells])
         far, near = self.stem(x)
         middle = near

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
-from nasbook.base import machine
+from nasbook.base import checks, machine
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.spaces.darts.cells import Preprocess
 from nasbook.spaces.operations import conv
@@ -36,8 +37,7 @@ def check_sizes(channels: object, cells: object, classes: object, divisor: int =
     and its training need.
     """
     for name, value, least in (("channels", channels, 2), ("cells", cells, 3), ("classes", classes, 2)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise NasbookError(f"{name} is {value!r}; it must be an integer of at least {least}")
+        checks.whole(value, name, least)
     if channels % divisor:
         near = divisor * max(1, round(channels / divisor))
         raise NasbookError(f"channels is {channels}; here it must be divisible by {divisor}: try {near}")
@@ -58,9 +58,8 @@ def channel_divisor(stem: str, fixed_reduction: bool, channel_share: int = 1) ->
     """What the channels of a network must be divisible by: 2 for the ImageNet stem, which begins with half of
     them; 4 for the fixed reduction cell, which has 8 groups and stands where the channels have doubled; and
     ``channel_share`` if operations see one channel in so many. Raises NasbookError unless that is at least 1."""
-    if isinstance(channel_share, bool) or not isinstance(channel_share, int) or channel_share < 1:
-        raise NasbookError(f"channel_share is {channel_share!r}; it must be an integer of at least 1")
-    return math.lcm(4 if fixed_reduction else 2 if stem == "imagenet" else 1, channel_share)
+    share = checks.whole(channel_share, "channel_share", 1)
+    return math.lcm(4 if fixed_reduction else 2 if stem == "imagenet" else 1, share)
 
 
 class CellStack(nn.Module):
@@ -153,3 +152,21 @@ class AuxiliaryHead(nn.Module):
                 "images of 32 pixels (224 with the ImageNet stem), or auxiliary=False"
             )
         return self.classifier(self.features(x).mean(dim=(2, 3)))  # (B, 768) -> (B, classes)
+
+
+class TwoHeaded(nn.Module):
+    """A network with a second classifier, its ``auxiliary_head``, or None; a kind brings ``_run(x, ...)``, which gives
+    the logits (B, classes) and the features that the second classifier reads."""
+
+    def forward(self, x: Tensor, *given: Any) -> Tensor:
+        """Logits (B, classes) of images (B, 3, H, W); ``given`` as in :meth:`forward_auxiliary`."""
+        return self._run(x, *given)[0]
+
+    def forward_auxiliary(self, x: Tensor, *given: Any) -> tuple[Tensor, Tensor | None]:
+        """Logits and the auxiliary head's logits, each (B, classes); the second is None without a head.
+
+        A stand-alone network is ``given`` the drop-path masks ``keep`` (drops, B) of :func:`drop_path_masks`, None to
+        drop nothing; one that shares its weights an architecture, and what disturbs it.
+        """
+        out, middle = self._run(x, *given)
+        return out, None if self.auxiliary_head is None else self.auxiliary_head(middle)

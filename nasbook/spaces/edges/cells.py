@@ -11,11 +11,12 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
+from nasbook.spaces.sentences import Question, Spoken
+from nasbook.spaces.tokens import check_operations, check_tokens
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """(node, source) of each edge, in the order of the string."""
@@ -88,7 +89,7 @@ def count(cell: str, channels: int = 16, cells: int = 5, classes: int = 10, size
 
 
 @dataclass(frozen=True)
-class EdgeSpace:
+class EdgeSpace(Spoken):
     """All cells with one of ``operations`` on each edge: a sequence of strings, the last edge changing fastest.
 
     It is a space of six decisions too: ``choices``, ``decode`` and ``encode`` go between strings and tokens, where
@@ -99,28 +100,16 @@ class EdgeSpace:
     operations: tuple[str, ...] = NASBENCH201_OPERATIONS
 
     def __post_init__(self) -> None:
-        if not isinstance(self.operations, list | tuple) or not self.operations:
-            raise NasbookError(f"operations must list at least one operation, not {self.operations!r}")
-        known = tuple(one_of(name, NASBENCH201_OPERATIONS, "operation") for name in self.operations)
-        object.__setattr__(self, "operations", checks.labels(known, len(known), "operation", "o"))
+        object.__setattr__(self, "operations", check_operations(self.operations, NASBENCH201_OPERATIONS))
 
-    @property
-    def choices(self) -> tuple[int, ...]:
-        """The number of alternatives of each decision."""
-        return (len(self.operations),) * len(EDGES)
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of decision ``position`` are called."""
-        return self.operations
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """One for each edge."""
+        return ((", ".join(self.operations), self.operations),) * len(EDGES)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The cell of six tokens. Raises NasbookError if there is none."""
-        valid = range(len(self.operations))
-        if len(tokens) != len(EDGES) or any(token not in valid for token in tokens):
-            raise NasbookError(
-                f"tokens are {list(tokens)}; they must be {len(EDGES)} whole numbers from 0 to {valid[-1]}"
-            )
-        return write_cell([self.operations[token] for token in tokens])
+        return write_cell([self.operations[token] for token in check_tokens(self, tokens)])
 
     def encode(self, cell: str) -> tuple[int, ...]:
         """The six tokens of a cell. Raises NasbookError if it is not in this space."""

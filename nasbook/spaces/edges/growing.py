@@ -12,12 +12,13 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.edges.cells import EDGES, NODES, EdgeSpace, read_cell, write_cell
 from nasbook.spaces.edges.isomorphism import Form, canonical, form_of
-from nasbook.spaces.tokens import Tokens, TokenSpace
+from nasbook.spaces.sentences import Question, Spoken, TokenSpace
+from nasbook.spaces.tokens import Tokens
 
 
 class GrowingSpace(TokenSpace, Protocol):
@@ -59,13 +60,19 @@ def grown(space: GrowingSpace, cells: Iterable[Hashable], level: int) -> list[Ha
 
 
 @dataclass(frozen=True)
-class GrowingCells:
+class GrowingCells(Spoken):
     """The cells of ``space``, an EdgeSpace with ``none`` and ``skip_connect``, as they grow by one node at a time.
 
     A block is a node with the operations on all its edges; architectures are the strings of the table. Whole cells
     that are the same up to naming are one, and smaller ones are if all their nodes hold the same: then they also grow
     alike. One string stands for all of them, the first of those with the fewest nodes.
     """
+
+    levels: ClassVar[int] = NODES - 1
+    """How often a cell grows: once a node, the input aside."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("operation",) * (NODES - 1)
+    """Of each token of a word: an operation for each earlier node."""
 
     space: EdgeSpace
 
@@ -75,13 +82,9 @@ class GrowingCells:
                 raise NasbookError(f"the unread nodes of a growing cell are summed: {self.space!r} needs {name}")
 
     @property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of the six decisions."""
-        return self.space.choices
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of the decision at ``position`` are called."""
-        return self.space.names(position)
+    def questions(self) -> tuple[Question, ...]:
+        """Those of ``space``."""
+        return self.space.questions
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The string of six tokens."""
@@ -90,16 +93,6 @@ class GrowingCells:
     def encode(self, architecture: str) -> Tokens:
         """The tokens of a string."""
         return self.space.encode(architecture)
-
-    @property
-    def levels(self) -> int:
-        """How often a cell grows: once a node, the input aside."""
-        return NODES - 1
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Of each token of a word: an operation for each earlier node."""
-        return ("operation",) * (NODES - 1)
 
     @property
     def sizes(self) -> dict[str, int]:

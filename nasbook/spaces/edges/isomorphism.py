@@ -13,13 +13,13 @@ variants). They write a node out as often as it is read, and so forget which con
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
 from nasbook.base.errors import one_of
 from nasbook.spaces.edges.cells import EDGES, NODES, read_cell
+from nasbook.spaces.forms import alike, least
 
 RULES = ("identity", "published", "dropped", "flattened")
 
@@ -60,13 +60,9 @@ def form_of(edges: Sequence[tuple[str, int, int]], nodes: int) -> tuple[Form, tu
         if atom and atom not in used:
             used.add(atom)
             waiting += found[atom - 1][1]
-    groups: dict[tuple, list[int]] = {}
-    for atom in used:
-        groups.setdefault(_written_out(atom, found), []).append(atom)
     # Only operations that look alike when written out can change places, so few orders are left to compare.
-    orders = itertools.product(*(itertools.permutations(groups[key]) for key in sorted(groups)))
-    named = (_renamed(output, found, list(itertools.chain(*order))) for order in orders)
-    form, atoms = min(named)
+    groups = alike((atom, _written_out(atom, found)) for atom in used)
+    form, atoms = least(groups, lambda order: _renamed(output, found, order))
     return form, tuple(found[atom - 1][2] for atom in atoms)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasbook.base import checks
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.darts.stacks import check_training_memory
 from nasbook.spaces.edges.cells import EDGES, NASBENCH201_OPERATIONS, NODES, read_cell
@@ -88,8 +89,7 @@ class EdgeStack(nn.Module):
     def __init__(self, make_cell: Callable[[int], nn.Module], channels: int, cells: int, classes: int) -> None:
         super().__init__()
         for name, value, least in (("channels", channels, 1), ("cells", cells, 1), ("classes", classes, 2)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise NasbookError(f"{name} is {value!r}; it must be an integer of at least {least}")
+            checks.whole(value, name, least)
         # Three stages of 1, 2 and 4 times the channels, their squares 21 in all; an edge has about channels**2 weights.
         check_training_memory(
             21 * cells * len(EDGES) * channels**2 + 4 * channels * classes,

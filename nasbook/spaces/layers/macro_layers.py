@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nasbook.base import checks
-from nasbook.base.errors import NasbookError, one_of
-from nasbook.spaces.sentences import Step
-from nasbook.spaces.tokens import Tokens, check_tokens
+from nasbook.base.errors import NasbookError
+from nasbook.spaces.sentences import Question, Spoken
+from nasbook.spaces.tokens import Tokens, check_operations, check_tokens
 
 MACRO_OPERATIONS = ("conv_3x3", "sep_conv_3x3", "conv_5x5", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
 """The six branches of a layer, in the order of the released code."""
@@ -58,7 +58,7 @@ class MacroArc:
 
 
 @dataclass(frozen=True)
-class MacroLayers:
+class MacroLayers(Spoken):
     """All arcs of ``layers`` layers over ``operations``: a token list is an arc read aloud."""
 
     layers: int = 12
@@ -66,28 +66,12 @@ class MacroLayers:
 
     def __post_init__(self) -> None:
         checks.whole(self.layers, "layers", 1)
-        known = tuple(one_of(name, MACRO_OPERATIONS, "operation") for name in self.operations)
-        object.__setattr__(self, "operations", checks.labels(known, len(known), "operation", "o"))
+        object.__setattr__(self, "operations", check_operations(self.operations, MACRO_OPERATIONS))
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """For each layer a step for its operation and an anchor for its skips."""
-        found, start = [], 0
-        for layer in range(self.layers):
-            found.append(Step("operation", start, (start,)))
-            found.append(Step("skips", start + 1, tuple(range(start + 1, start + 1 + layer)), anchor=True))
-            start += 1 + layer
-        return tuple(found)
-
-    @cached_property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of each decision, (L + L (L - 1) / 2,)."""
-        return tuple(2 if step.anchor else len(self.operations) for step in self.steps for _ in step.positions)
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of a decision are called; those of a skip are no and yes."""
-        position = checks.index(position, len(self.choices), "position")
-        return ("no", "yes") if any(s.anchor and position in s.positions for s in self.steps) else self.operations
+    def questions(self) -> tuple[Question, ...]:
+        """For each layer its operation, and an anchor for its skips."""
+        return (("operation", self.operations), ("skips", ())) * self.layers
 
     def decode(self, tokens: Sequence[int]) -> MacroArc:
         """The arc of (T,) tokens."""

@@ -15,7 +15,8 @@ from functools import cached_property
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
-from nasbook.spaces.sentences import Step
+from nasbook.spaces.forms import loose_ends
+from nasbook.spaces.sentences import Question, Spoken
 from nasbook.spaces.tokens import Tokens, check_tokens
 
 
@@ -77,15 +78,14 @@ class SkipStack:
     @property
     def loose_ends(self) -> tuple[int, ...]:
         """The layers that no layer reads, the last one always among them; they go to the classifier."""
-        read = {number for layer in self.layers for number in layer.inputs}
-        return tuple(number for number in range(1, len(self.layers) + 1) if number not in read)
+        return loose_ends([layer.inputs for layer in self.layers], first=1)
 
     def __str__(self) -> str:
         return " ".join(map(str, self.layers))
 
 
 @dataclass(frozen=True)
-class SkipLayers:
+class SkipLayers(Spoken):
     """All stacks of ``layers`` layers: (heights x widths x strides^2 x filters)^L 2^(L (L - 1) / 2) of them.
 
     ``strides`` (1,) leaves strides out of the sentence. The defaults are the paper's first space, 5e58 stacks.
@@ -121,39 +121,17 @@ class SkipLayers:
         return (("height", self.heights), ("width", self.widths), *strided, ("filters", self.filters))
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """How a controller speaks it: a step for each number, and one for the anchor point of each layer."""
-        steps, start = [], 0
-        for layer in range(self.layers):
-            for kind, _ in self._decisions:
-                steps.append(Step(kind, start, (start,)))
-                start += 1
-            steps.append(Step("anchor", start, tuple(range(start, start + layer)), anchor=True))
-            start += layer
-        return tuple(steps)
-
-    @cached_property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of each decision, (T,)."""
-        return tuple(len(self.names(position)) for position in range(self.steps[-1].end))
-
-    @cached_property
-    def _alternatives(self) -> tuple[tuple[int, ...] | None, ...]:
-        """The numbers of each position; None for an anchor's."""
-        by_kind = dict(self._decisions)
-        return tuple(by_kind.get(step.kind) for step in self.steps for _ in step.positions)
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of the decision at ``position`` are called; an anchor's are no and yes."""
-        found = self._alternatives[checks.index(position, len(self._alternatives), "position")]
-        return ("no", "yes") if found is None else tuple(map(str, found))
+    def questions(self) -> tuple[Question, ...]:
+        """For each layer its numbers, and the anchor point."""
+        numbers = tuple((kind, tuple(map(str, values))) for kind, values in self._decisions)
+        return (*numbers, ("anchor", ())) * self.layers
 
     def decode(self, tokens: Sequence[int]) -> SkipStack:
         """The stack of a token list (T,)."""
-        given, layers, numbers = check_tokens(self, tokens), [], {}
+        given, layers, numbers, values = check_tokens(self, tokens), [], {}, dict(self._decisions)
         for step in self.steps:
             if not step.anchor:
-                numbers[step.kind] = self._alternatives[step.start][given[step.start]]
+                numbers[step.kind] = values[step.kind][given[step.start]]
                 continue
             inputs = tuple(place for place, position in enumerate(step.positions, 1) if given[position])
             stride = (numbers.get("stride height", 1), numbers.get("stride width", 1))

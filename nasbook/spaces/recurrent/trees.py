@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
-from nasbook.spaces.sentences import Step
+from nasbook.spaces.sentences import Question, Spoken
 from nasbook.spaces.tokens import Tokens, check_tokens
 
 COMBINATIONS = ("add", "mult")
@@ -70,7 +71,7 @@ class RecurrentTree:
 
 
 @dataclass(frozen=True)
-class RecurrentTrees:
+class RecurrentTrees(Spoken):
     """All cells of one ``base`` b: 8^(2b - 1) 8 (2b - 1)^2 of them; 6.3e16 for the paper's 8.
 
     A list is spoken node by node (combination, activation), then the injection, then the node that the memory enters
@@ -87,23 +88,11 @@ class RecurrentTrees:
     def _nodes(self) -> int:
         return 2 * self.base - 1
 
-    @property
-    def choices(self) -> tuple[int, ...]:
-        """Alternatives of each decision, (4b + 2,)."""
-        return (len(COMBINATIONS), len(ACTIVATIONS)) * (self._nodes + 1) + (self._nodes,) * 2
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """How a controller speaks it: one step a decision, of three kinds."""
-        pairs = ("combination", "activation") * (self._nodes + 1)
-        return tuple(Step(kind, place, (place,)) for place, kind in enumerate((*pairs, "node", "node")))
-
-    def names(self, position: int) -> tuple[str, ...]:
-        """What the alternatives of the decision at ``position`` are called."""
-        place = checks.index(position, len(self.choices), "position")
-        if place >= len(self.choices) - 2:
-            return tuple(map(str, range(self._nodes)))
-        return ACTIVATIONS if place % 2 else COMBINATIONS
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """Two for each node and for the injection, then the two nodes of the memory."""
+        pair = (("combination", COMBINATIONS), ("activation", ACTIVATIONS))
+        return pair * (self._nodes + 1) + (("node", tuple(map(str, range(self._nodes)))),) * 2
 
     def decode(self, tokens: Sequence[int]) -> RecurrentTree:
         """The cell of a token list (4b + 2,)."""

@@ -269,7 +269,6 @@ def test_squash_divides_before_it_bounds():
         (lambda: LayerController(MacroLayers(2), entropy="half"), "entropy"),
         (lambda: LayerController(MacroLayers(2), penalty="codes"), "code"),
         (lambda: CellController(EdgeSpace()), "micro_space"),
-        (lambda: skip_penalty(torch.zeros(2), target=1.0), "between 0 and 1"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(build, said):

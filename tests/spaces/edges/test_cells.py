@@ -64,7 +64,7 @@ def test_a_bad_string_is_refused_in_one_sentence(bad, says):
 
 @pytest.mark.parametrize("tokens", [(0,) * 5, (0, 0, 0, 0, 0, 5), (0, 0, 0, 0, 0, -1)])
 def test_bad_tokens_are_refused(tokens):
-    with pytest.raises(NasbookError, match="6 whole numbers from 0 to 4"):
+    with pytest.raises(NasbookError, match=r"written with 6 tokens|unknown token of decision 5 .*valid are 0 to 4"):
         SPACE.decode(tokens)
 
 
