@@ -26,13 +26,19 @@ class Exercise:
 
     ``diagnosis`` hands it the function so wrapped that a call gets copies: no answer can change what a check holds.
 
-    ``hints`` are three, each saying more than the one before; ``praise`` is what a right answer has shown.
+    Of the three hints each says more than the one before; ``praise`` is what a right answer has shown.
     """
 
     check: Callable[[Callable], str | None]
     solution: Callable
-    hints: tuple[str, str, str]
+    hint_1: str
+    hint_2: str
+    hint_3: str
     praise: str
+
+    @property
+    def hints(self) -> tuple[str, str, str]:
+        return self.hint_1, self.hint_2, self.hint_3
 
 
 def check(number: str, answer: Callable, hint: int = 0) -> None:
