@@ -77,7 +77,7 @@ def diagnosis(number: str, answer: Callable) -> str | None:
     try:
         return exercise.check(on_copies)
     except NotImplementedError:
-        call = f"nb.check({number!r}, {_name(answer)}, hint=1)"
+        call = f"nb.check({number!r}, {getattr(answer, '__name__', 'your_function')}, hint=1)"
         return f"not written yet: replace the line that raises NotImplementedError; {call} gives a hint"
     except (Exception, SystemExit) as error:
         said = str(error).split("\n")[0]
@@ -103,7 +103,3 @@ def chapters() -> list[str]:
     """Module names of the chapters that have exercises, in order."""
     names = (file.name for file in resources.files(__name__).iterdir())
     return sorted(name.removesuffix(".py") for name in names if name.startswith("chapter_"))
-
-
-def _name(answer: Callable) -> str:
-    return getattr(answer, "__name__", "your_function")

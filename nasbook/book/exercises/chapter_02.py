@@ -85,7 +85,9 @@ def check_viterbi(answer: Callable) -> str | None:
             return "you return two things, it seems the path and its probability: asked is the path alone"
         causes = {
             "each state is the most probable on its own; asked is the path that is it as a whole": _each_alone,
-            "you keep the best last state at every step: note its origin and walk back at the end": _forward_only,
+            "you keep the best last state at every step: note its origin and walk back at the end": (
+                lambda model, seen: [_best(model, seen[:end])[-1] for end in range(1, len(seen) + 1)]
+            ),
             "you choose each state after the one before, for good: keep the best way to each of them": _greedy,
             "your path runs backwards: turn it round": lambda *case: _best(*case)[::-1],
         }
@@ -121,11 +123,6 @@ def _each_alone(model: tuple, seen: Sequence[int]) -> np.ndarray:
     for path, chance in _paths(model, seen).items():
         shares[range(len(path)), path] += chance
     return shares.argmax(axis=1)
-
-
-def _forward_only(model: tuple, seen: Sequence[int]) -> np.ndarray:
-    """At each time the last state of the best path so far, (T,)."""
-    return np.array([_best(model, seen[:end])[-1] for end in range(1, len(seen) + 1)])
 
 
 def _greedy(model: tuple, seen: Sequence[int]) -> np.ndarray:

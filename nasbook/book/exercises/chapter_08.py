@@ -20,26 +20,26 @@ def check_anchor(answer) -> str | None:
     previous, current = rng.normal(size=(2, 3, 3))
     earlier = rng.normal(size=(4, 3))
 
-    def logits(w_previous, w_current, squash=np.tanh):
-        # entry by entry, as the formula has it
-        def inner(a, h):
-            return squash(sum(w_previous[a][b] * h[b] + w_current[a][b] * state[b] for b in range(3)))
-
-        return np.array([sum(v[a] * inner(a, h) for a in range(3)) for h in earlier])
+    def inner(a, h):
+        return sum(previous[a][b] * h[b] + current[a][b] * state[b] for b in range(3))
 
     def sigmoid(x):
         return 1 / (1 + np.exp(-x))
 
+    # entry by entry, as the formula has it
+    logit = np.array([sum(v[a] * np.tanh(inner(a, h)) for a in range(3)) for h in earlier])
+    plain = np.array([sum(v[a] * inner(a, h) for a in range(3)) for h in earlier])
     given = answer(v, previous, current, earlier, state)
-    logit = logits(previous, current)
     causes = {
         "these are logits: the sigmoid is missing": logit,
         "these sum to one, as if only one layer could be read: each earlier layer is a question of its own, so take "
         "sigmoids": np.exp(logit) / np.exp(logit).sum(),
-        "the two matrices are exchanged: W_prev goes with the earlier states": sigmoid(logits(current, previous)),
-        "the tanh is missing": sigmoid(logits(previous, current, lambda x: x)),
-        "a matrix is transposed: W h has the entries sum_b W[a, b] h[b]; for rows h that is `h @ W.T`": sigmoid(
-            logits(previous.T, current)
+        "the two matrices are exchanged: W_prev goes with the earlier states": (
+            anchor(v, current, previous, earlier, state)
+        ),
+        "the tanh is missing": sigmoid(plain),
+        "a matrix is transposed: W h has the entries sum_b W[a, b] h[b]; for rows h that is `h @ W.T`": (
+            anchor(v, previous.T, current, earlier, state)
         ),
         "this is the chance of no": 1 - sigmoid(logit),
     }
@@ -59,14 +59,10 @@ def parameters(layers, channels, classes):
 
 def _from_zero(layers, channels, classes) -> tuple[int, int, int]:
     """What a sentence makes with inputs numbered from 0: where they are read, where the ends are found, in both."""
-    right = parameters(layers, channels, classes)
-    read = {number for layer in layers for number in layer[3]}
-    deeper = sum(
-        h * w * f * sum(layers[number][2] - layers[number - 1][2] for number in inputs) for h, w, f, inputs in layers
-    )
-    ends = [sum(layer[2] for n, layer in enumerate(layers, start) if n not in read) for start in (0, 1)]
-    more = (ends[0] - ends[1]) * classes
-    return right + deeper, right + more, right + deeper + more
+    shifted = [(height, width, filters, [number + 1 for number in inputs]) for height, width, filters, inputs in layers]
+    right, both = parameters(layers, channels, classes), parameters(shifted, channels, classes)
+    deeper = parameters(shifted, channels, 0) - parameters(layers, channels, 0)
+    return right + deeper, both - deeper, both
 
 
 def check_parameters(answer) -> str | None:

@@ -78,39 +78,31 @@ def check_rewards(answer) -> str | None:
         given = answer(*arguments)
         if not holds(given, 2) or _dimensions(given[0]) == 0:
             return "a pair is wanted: the list of advantages, and the baseline at the end"
-        plain, none, taken_off = (_gained(accuracies, entropies, factor) for factor in (weight, 0.0, -weight))
-        moved = decay * start + (1 - decay) * plain.mean()
-        before = np.array([start, *_baselines(plain, decay, start)[:-1]])
+        gained = np.add(accuracies, weight * np.array(entropies))
         causes = {
+            # an advantage is decay times what it is against the baseline before it moves
             "the advantage is taken before the reward enters the baseline: here the baseline moves first": (
-                plain - before
+                np.divide(gains, decay)
             ),
             "the decay and its complement are exchanged: the old baseline keeps the share decay": (
-                plain - _baselines(plain, 1 - decay, start)
+                rewards(accuracies, entropies, weight, 1 - decay, start)[0]
             ),
-            "the entropy is missing: it is part of the reward, times its weight": none - _baselines(none, decay, start),
+            "the entropy is missing: it is part of the reward, times its weight": (
+                rewards(accuracies, entropies, 0.0, decay, start)[0]
+            ),
             "the entropy is taken off: a controller that is undecided is rewarded for it": (
-                taken_off - _baselines(taken_off, decay, start)
+                rewards(accuracies, entropies, -weight, decay, start)[0]
             ),
-            "all rewards enter the baseline before any advantage: here they go one by one": (
-                plain - _baselines(plain, decay, start)[-1]
+            "all rewards enter the baseline before any advantage: here they go one by one": gained - end,
+            "the baseline moves once for the whole batch here: let it move with every reward": (
+                gained - decay * start - (1 - decay) * gained.mean()
             ),
-            "the baseline moves once for the whole batch here: let it move with every reward": plain - moved,
-            "the baseline stands still here: let it move with every reward, before its advantage": plain - start,
+            "the baseline stands still here: let it move with every reward, before its advantage": gained - start,
         }
         wrong = differs(given[0], gains, "the list of advantages", 1e-9)
         if wrong := wrong or differs(given[1], end, "the baseline at the end", 1e-9):
             return cause(given[0], causes, 1e-9) or wrong
     return None
-
-
-def _gained(accuracies, entropies, weight) -> np.ndarray:
-    return np.add(accuracies, weight * np.array(entropies))
-
-
-def _baselines(rewards, decay, start) -> np.ndarray:
-    """The baseline after each of ``rewards`` (n,)."""
-    return np.array(list(accumulate(rewards, lambda old, new: decay * old + (1 - decay) * new, initial=start))[1:])
 
 
 def saved(shared, truth):

@@ -60,7 +60,7 @@ def _check_code_chance(answer):
             [sum(p[i] for i in code) ** draws for p, code, draws in cases]
         ),
         "this treats operations as independent; one draw that hits an operation misses all others": (
-            [_independent(p, code, draws) for p, code, draws in cases]
+            [prod(1 - (1 - q) ** n if i in code else (1 - q) ** n for i, q in enumerate(p)) for p, code, n in cases]
         ),
         "this is one order of drawing each member once; there are other orders, and members drawn twice": (
             [prod(p[i] for i in code) if draws >= len(code) else 0.0 for p, code, draws in cases]
@@ -103,11 +103,6 @@ def _counted(p, draws, value):
     for sequence in product(range(len(p)), repeat=draws):
         total += prod(p[i] for i in sequence) * value(set(sequence))
     return total
-
-
-def _independent(p, code, draws):
-    missed = [(1 - chance) ** draws for chance in p]
-    return prod(1 - miss if i in code else miss for i, miss in enumerate(missed))
 
 
 def _first(p, enough):

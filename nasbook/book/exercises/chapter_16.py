@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 from nasbook.book.exercises import Exercise
 from nasbook.book.exercises.compare import differs, explained
@@ -39,8 +40,6 @@ def check_second_draw(answer) -> str | None:
 
 def guided_loss(scores, teacher_scores, labels, weight):
     """Logits (B, C) of sub-graph and super-net, labels (B,): the mean loss, and its gradient in ``scores`` (B, C)."""
-    from scipy.special import log_softmax, softmax
-
     soft, log_q = softmax(teacher_scores, axis=1), log_softmax(scores, axis=1)
     hard = np.eye(scores.shape[1])[labels]  # (B,) -> (B, C)
     loss = -((hard + weight * soft) * log_q).sum(axis=1).mean()
@@ -54,7 +53,7 @@ def check_guided_loss(answer) -> str | None:
     if not isinstance(given, tuple | list) or len(given) != 2:
         return "two results are wanted, the loss and its gradient in the sub-graph's logits"
     loss, slope = given
-    p, q = _softmax(teacher), _softmax(student)
+    p, q = softmax(teacher, axis=1), softmax(student, axis=1)
     own, guide = -np.log(q[[0, 1], labels]).mean(), -(p * np.log(q)).sum(axis=1)
     causes = {
         "the sign is the printed one: it rewards the sub-graph for moving away from the teacher": (
@@ -79,7 +78,7 @@ def _slope(scores, soft, labels, weight) -> np.ndarray:
     """Central differences of the loss in each logit, (B, C)."""
 
     def loss(scores):
-        log_q = np.log(_softmax(scores))
+        log_q = np.log(softmax(scores, axis=1))
         return -(log_q[range(len(labels)), labels] + weight * (soft * log_q).sum(axis=1)).mean()
 
     found = np.zeros_like(scores)
@@ -130,11 +129,6 @@ def _share(chance, size, side):
         for column in range(size):
             kept += (1 - chance) ** sum(i <= row < i + side and j <= column < j + side for i, j in corners)
     return kept / size**2
-
-
-def _softmax(logits):
-    grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return grown / grown.sum(axis=1, keepdims=True)
 
 
 EXERCISES = {
