@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from nasbook.base.errors import NasbookError
 
@@ -57,6 +60,25 @@ def folder_path(folder: str | Path) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise NasbookError(f"{str(folder)[:80]!r} is no folder: {reason}") from error
     return place
+
+
+@contextmanager
+def locked(path: Path, busy: str) -> Iterator[None]:
+    """Holds the lock file ``path`` in a folder that is made where it lacks. Raises NasbookError with the sentence
+    ``busy`` if another process holds it, and if the folder cannot be written."""
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise NasbookError(busy) from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise NasbookError(f"cannot write into {path.parent}: {reason}; choose another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -11,20 +11,10 @@ Names are imported when first used: the catalogue answers without loading torch.
 
 from __future__ import annotations
 
-from importlib import import_module
+import lazy_loader
 
-_HOME = {"ImageData": "images", "from_arrays": "images", "from_folder": "folder", "load": "images"}
-
-__all__ = [*_HOME, "augment", "batches", "catalogue", "images", "splits"]
-
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"nasbook.datasets.{_HOME[name]}"), name)
-    if name in __all__:
-        return import_module(f"nasbook.datasets.{name}")
-    raise AttributeError(f"module 'nasbook.datasets' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["augment", "batches", "catalogue", "images", "splits"],
+    submod_attrs={"images": ["ImageData", "from_arrays", "load"], "folder": ["from_folder"]},
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,14 +20,6 @@ class Arrays(NamedTuple):
     test_images: np.ndarray
     test_labels: np.ndarray
     classes: tuple[str, ...]
-
-
-def whole(value: object) -> int | None:
-    """``value`` as an int if it is a whole number of Python's or numpy's, else None; a truth value is none."""
-    try:
-        return None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return None
 
 
 def digest(arrays: Arrays) -> str:

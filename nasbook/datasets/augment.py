@@ -10,16 +10,12 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from nasbook.base.errors import NasbookError
-from nasbook.datasets.arrays import whole
-
 
 def random_crop(images: torch.Tensor, padding: int, generator: torch.Generator) -> torch.Tensor:
     """Each image shifted by up to ``padding`` pixels each way, zeros moving in: (B, C, H, W) -> same.
 
     Two offsets per image, uniform over 0..2*padding, rows drawn before columns.
     """
-    _check_extent("padding", padding)
     if padding == 0:
         return images
     batch, _, height, width = images.shape
@@ -52,7 +48,6 @@ def cutout(images: torch.Tensor, length: int, generator: torch.Generator) -> tor
     Its centre is uniform over all pixels, rows drawn before columns, and it is clipped at the border, so
     that it is often smaller (DeVries and Taylor 2017). Applied after normalisation it fills with the mean.
     """
-    _check_extent("cutout length", length)
     if length == 0:
         return images
     batch, _, height, width = images.shape
@@ -84,9 +79,3 @@ def _band(centre: torch.Tensor, length: int, extent: int) -> torch.Tensor:
     first = centre[:, None] - length // 2  # (B,) -> (B, 1)
     pixel = torch.arange(extent, device=centre.device)
     return (pixel >= first) & (pixel < first + length)  # -> (B, extent)
-
-
-def _check_extent(what: str, value: object) -> None:
-    number = whole(value)
-    if number is None or number < 0:
-        raise NasbookError(f"{what} {value!r} is not a whole number of pixels, 0 or more")

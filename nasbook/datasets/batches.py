@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from nasbook.base.errors import NasbookError
-from nasbook.datasets.arrays import whole
 
 
 class Sampler:
@@ -17,13 +16,10 @@ class Sampler:
     """
 
     def __init__(self, indices: torch.Tensor, batch_size: int, generator: torch.Generator) -> None:
-        size = whole(batch_size)
-        if size is None or size < 1:
-            raise NasbookError(f"batch size {batch_size!r} is not a whole number of at least 1")
-        if size > len(indices):
-            raise NasbookError(f"a batch of {size:,} cannot be drawn from {len(indices):,} images")
+        if batch_size > len(indices):
+            raise NasbookError(f"a batch of {batch_size:,} cannot be drawn from {len(indices):,} images")
         self.indices = indices.cpu()
-        self.batch_size = size
+        self.batch_size = batch_size
         self.generator = generator
         self.order = torch.arange(len(indices))
         self.position = self.per_epoch
@@ -44,20 +40,10 @@ class Sampler:
 
     def state_dict(self) -> dict:
         """What ``load_state_dict`` needs to continue bit for bit: tensors and whole numbers."""
-        return {
-            "order": self.order.clone(),
-            "position": self.position,
-            "batch_size": self.batch_size,
-            "generator": self.generator.get_state(),
-        }
+        return {"order": self.order.clone(), "position": self.position, "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue from ``state``. Raises NasbookError if it belongs to other data or another batch size."""
-        if len(state["order"]) != len(self.indices) or state["batch_size"] != self.batch_size:
-            raise NasbookError(
-                f"the stored data order is for {len(state['order']):,} images in batches of "
-                f"{state['batch_size']}, not for {len(self.indices):,} in batches of {self.batch_size}"
-            )
+        """Continue from ``state``, that of a sampler of the same data and batch size."""
         self.order = state["order"].clone()
         self.position = state["position"]
         self.generator.set_state(state["generator"])

@@ -21,9 +21,12 @@ def contact_sheet(images: torch.Tensor, labels: torch.Tensor, classes: tuple[str
 
     ``images`` (N, 3, S, S) uint8, ``labels`` (N,) int64. Of more than 12 classes the first 12 are shown.
     """
-    names = [_shortened(name) for name in classes[:MOST_CLASSES]]
+    from matplotlib import get_data_path
+
+    names = [n if len(n) <= LONGEST_NAME else n[: LONGEST_NAME - 1] + "…" for n in classes[:MOST_CLASSES]]
     hidden = [f"{len(names)} of {len(classes)} classes"] if len(names) < len(classes) else []
-    font = _font()
+    # Matplotlib's own DejaVu Sans, so that the sheet looks alike everywhere
+    font = ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), TEXT)
     margin = 3 * GAP + max(round(font.getlength(text)) for text in names + hidden)
     size = images.shape[-1]
     # A whole multiple keeps every pixel of a small image equally large.
@@ -45,14 +48,3 @@ def contact_sheet(images: torch.Tensor, labels: torch.Tensor, classes: tuple[str
     # 256 colours look alike at this size and take a third of the room in a stored notebook.
     sheet.quantize(256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
     return stream.getvalue()
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-
-
-def _font() -> ImageFont.FreeTypeFont:
-    """Matplotlib's own DejaVu Sans, so that the sheet looks alike everywhere."""
-    from matplotlib import get_data_path
-
-    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), TEXT)

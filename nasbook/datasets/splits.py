@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from nasbook.base.config import checked_seed
 from nasbook.base.errors import NasbookError
-from nasbook.datasets.arrays import whole
 
 PARTS = ("weights", "alphas", "selection")
 
@@ -28,7 +28,7 @@ def split(labels: torch.Tensor, fractions: Mapping[str, float] | Sequence[float]
     would be empty.
     """
     shares = _shares(fractions)
-    order = torch.randperm(len(labels), generator=seeded(seed))  # (N,)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(checked_seed(seed)))  # (N,)
     mixed = labels.cpu()[order]  # (N,)
     # The empty piece lets no images at all reach the refusal below.
     pieces = {part: [order[:0]] for part in PARTS}
@@ -55,14 +55,6 @@ def fingerprint(parts: Mapping[str, torch.Tensor]) -> str:
         total.update(f"{part} {len(parts[part])} ".encode())
         total.update(parts[part].cpu().to(torch.int64).contiguous().numpy().data)
     return total.hexdigest()
-
-
-def seeded(seed: int) -> torch.Generator:
-    """A CPU generator started from ``seed``. Raises NasbookError unless it is a whole number below 2**63."""
-    number = whole(seed)
-    if number is None or not 0 <= number < 2**63:
-        raise NasbookError(f"seed {seed!r} is not a whole number from 0 to 2**63 - 1")
-    return torch.Generator().manual_seed(number)
 
 
 def _shares(fractions: Mapping[str, float] | Sequence[float]) -> dict[str, float]:

@@ -20,6 +20,12 @@ def update_manifest(folder: Path, **sections: Any) -> None:
     write_atomically(path, json.dumps(known | sections, indent=1, sort_keys=True) + "\n")
 
 
+def finished(folder: Path) -> bool:
+    """Whether the folder holds a whole run."""
+    path = folder / "manifest.json"
+    return path.exists() and read_json(path).get("status") == "finished"
+
+
 def known_format(values: dict, path: Path) -> dict:
     """``values`` if this nasbook can read their format."""
     found = values.get("format")

@@ -72,7 +72,11 @@ class Journal:
             write_atomically(self.path, _line(COLUMNS))
         self.rows = read(self.path)
         try:
-            self._cut()
+            whole = self.path.read_bytes().rfind(b"\n") + 1
+            if whole < self.path.stat().st_size:
+                os.truncate(self.path, whole)
+                said = f"{self.path} ended in half a line, which is cut off and evaluated again"
+                print(f"nasbook: {said}", file=sys.stderr)
             self._stream = open(self.path, "ab")
         except OSError as error:
             raise NasbookError(f"cannot write {self.path}: {error.strerror or error}") from error
@@ -94,13 +98,6 @@ class Journal:
                 "(what was already written is untouched)"
             ) from error
         self.rows.append(row)
-
-    def _cut(self) -> None:
-        raw = self.path.read_bytes()
-        whole = raw.rfind(b"\n") + 1
-        if whole < len(raw):
-            os.truncate(self.path, whole)
-            print(f"nasbook: {self.path} ended in half a line, which is cut off and evaluated again", file=sys.stderr)
 
 
 def _line(values: tuple) -> str:

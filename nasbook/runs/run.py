@@ -19,7 +19,7 @@ import pandas as pd
 from nasbook.base.errors import NasbookError
 from nasbook.base.files import folder_path, read_json
 from nasbook.base.shown import Shown
-from nasbook.runs.folder import known_format
+from nasbook.runs.folder import finished, known_format
 from nasbook.runs.journal import as_table, read
 from nasbook.spaces.genotypes import Genotype
 
@@ -119,8 +119,7 @@ class Run(Shown):
     @property
     def finished(self) -> bool:
         """Whether the run ended; an unfinished one shows what there is."""
-        path = self.folder / "manifest.json"
-        return path.exists() and read_json(path).get("status") == "finished"
+        return finished(self.folder)
 
     @cached_property
     def trace(self) -> pd.DataFrame:

@@ -8,15 +8,15 @@ import sys
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from nasbook.base.errors import NasbookError
-from nasbook.base.files import read_json, write_atomically
-from nasbook.runs.folder import FORMAT, known_format, update_manifest
+from nasbook.base.files import locked, read_json, write_atomically
+from nasbook.runs.folder import FORMAT, finished, known_format, update_manifest
 from nasbook.runs.record import Record
 
 CADENCE = 50
@@ -37,35 +37,24 @@ class RunWriter:
         self.config = {"format": FORMAT, **json.loads(json.dumps(config))}
         self._saved_at = time.monotonic()
         self._save_seconds = 0.02
+        self._held = ExitStack()
 
     def __enter__(self) -> RunWriter:
-        self._lock = FileLock(self.folder / ".lock")
         if self.finished and not self.lacking:
             # A finished run is only read, perhaps from a disk that cannot be written.
             self._compare()
             return self
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise NasbookError(
-                f"another process is writing {self.folder}: wait for it, or choose another folder"
-            ) from error
-        except OSError as error:
-            raise NasbookError(
-                f"cannot write into {self.folder}: {error.strerror or error}; choose another folder"
-            ) from error
-        try:
+        busy = f"another process is writing {self.folder}: wait for it, or choose another folder"
+        with ExitStack() as held:
+            held.enter_context(locked(self.folder / ".lock", busy))
             self._claim()
             for leftover in self.folder.glob(".*.tmp"):
                 leftover.unlink()
-        except BaseException:
-            self._lock.release()
-            raise
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._held.close()
 
     def _claim(self) -> None:
         path = self.folder / "config.json"
@@ -95,8 +84,7 @@ class RunWriter:
     @property
     def finished(self) -> bool:
         """Whether the folder holds the whole run already."""
-        path = self.folder / "manifest.json"
-        return path.exists() and read_json(path).get("status") == "finished"
+        return finished(self.folder)
 
     @property
     def lacking(self) -> list[str]:

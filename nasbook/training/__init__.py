@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import lazy_loader
 
-_MODULES = ("loop", "memory", "numerics", "scoring", "search", "standalone", "state", "steps", "unrolled")
-
-__all__ = sorted(["architecture_gradient", *_MODULES])
-
-
-def __getattr__(name: str):
-    if name == "architecture_gradient":
-        return import_module("nasbook.training.unrolled").architecture_gradient
-    if name in _MODULES:
-        return import_module(f"nasbook.training.{name}")
-    raise AttributeError(f"module 'nasbook.training' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["loop", "memory", "numerics", "scoring", "search", "standalone", "state", "steps", "unrolled"],
+    submod_attrs={"unrolled": ["architecture_gradient"]},
+)

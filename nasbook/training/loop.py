@@ -8,6 +8,7 @@ own ``weight_step``, and whatever else learns takes the ``train_step`` of ``nasb
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -20,7 +21,7 @@ from nasbook.base import machine
 from nasbook.base.progress import reporter
 from nasbook.runs.record import Record
 from nasbook.runs.writer import RunWriter
-from nasbook.training.numerics import check_finite, set_rate
+from nasbook.training.numerics import Diverged, set_rate
 
 Sums = dict[str, "Tensor | float"]
 """Name to the sum over the steps of an epoch."""
@@ -75,7 +76,8 @@ def run_epochs(
             if learner.step % per_epoch == 0:
                 sums, learner.totals = learner.totals, {}
                 for name, (setting, value) in (finite or {}).items():
-                    check_finite(float(sums.get(name, 0.0)), epoch + 1, setting, value)
+                    if not math.isfinite(loss := float(sums.get(name, 0.0))):
+                        raise Diverged(loss, epoch + 1, setting, value)
                 report(end_epoch(epoch + 1, sums))
             if writer and writer.due():
                 writer.save(learner.state_dict())

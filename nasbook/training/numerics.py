@@ -87,17 +87,11 @@ def repeatable(device: torch.device, threads: int | None) -> Iterator[None]:
 
 
 class Diverged(NasbookError):
-    """The ``loss`` of ``epoch``, which counts from 1, is not finite."""
+    """The ``loss`` of ``epoch``, which counts from 1, is not finite: a setting must be lower."""
 
     def __init__(self, loss: float, epoch: int, setting: str, value: float) -> None:
         super().__init__(f"the loss of epoch {epoch} is {loss}: it diverged; choose {setting} below {value:g}")
         self.loss, self.epoch = loss, epoch
-
-
-def check_finite(loss: float, epoch: int, setting: str, value: float) -> None:
-    """Raise Diverged, naming the setting to lower, if the loss of an epoch is not finite."""
-    if not math.isfinite(loss):
-        raise Diverged(loss, epoch, setting, value)
 
 
 def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

@@ -59,7 +59,8 @@ def score(
     forward, by_batch = forward or net, by_batch or norms is not None
     right, losses = [], []
     with _judged(net, by_batch, norms), autocast(part.images.device, bfloat16):
-        for images, labels in zip(*(_batches(one, by_batch, batch) for one in part)):
+        parts = math.ceil(len(part.labels) / batch)
+        for images, labels in zip(*(one.chunk(parts) if by_batch else one.split(batch) for one in part)):
             logits = forward(arrange(normalize(images, data.mean, data.std), channels_last))  # (B, classes)
             right.append(correct(logits, labels))
             losses.append(F.cross_entropy(logits.float(), labels, reduction="sum"))
@@ -76,11 +77,6 @@ def taken(data: ImageData, positions: Tensor) -> Part:
     """The training images of ``data`` at ``positions`` (N,), on their device, and their labels."""
     chosen = positions.to(data.device)  # (N,)
     return Part(data.images[chosen], data.labels[chosen])
-
-
-def _batches(tensor: Tensor, equal: bool, batch: int) -> tuple[Tensor, ...]:
-    """``tensor`` (N, ...) in parts of at most ``batch``, all but the last full or as ``equal`` as can be."""
-    return tensor.chunk(math.ceil(len(tensor) / batch)) if equal else tensor.split(batch)
 
 
 @contextmanager

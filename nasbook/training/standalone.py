@@ -135,7 +135,10 @@ def train(
             if unfinished:
                 writer.begin(**machine.provenance(data.device))
             _epochs(training, config, data, writer, "train " + "/".join(folder.parts[-2:]))
-            right = _report_test(training, config, data, writer)
+            # the one look at the test part, with which the trace ends
+            right = accuracy(net, *data.test(), data, config)
+            training.record.add(config.epochs, "test", accuracy=right)
+            writer.publish(training.record)
             if unfinished:
                 writer.finish(
                     test_accuracy=right,
@@ -247,15 +250,6 @@ def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: 
         torch.nn.utils.clip_grad_norm_(net.parameters(), config.clip)
     training.optimizer.step()
     return loss.detach(), correct(logits, labels)
-
-
-def _report_test(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter) -> float:
-    """The one look at the test part, after the last epoch: the accuracy there, which the trace ends with."""
-    images, labels = data.test()
-    right = accuracy(training.net, images, labels, data, config)
-    training.record.add(config.epochs, "test", accuracy=right)
-    writer.publish(training.record)
-    return right
 
 
 def accuracy(

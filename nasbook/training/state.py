@@ -25,6 +25,7 @@ from nasbook.spaces.operations import OPERATIONS
 from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
 
 Splits = Literal["weights", "alphas"]
+GENERATORS = ("draws", "augmentation", "noise")
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -175,13 +176,8 @@ class Search:
         return {kind: alpha.detach().cpu().numpy() for kind, alpha in self.alphas.items()}
 
     def _parts(self) -> dict[str, Any]:
-        return {
-            "net": self.net,
-            "weight_optimizer": self.weight_optimizer,
-            "alpha_optimizer": self.alpha_optimizer,
-            "record": self.record,
-            **{f"sampler_{name}": sampler for name, sampler in self.samplers.items()},
-        }
+        named = {name: getattr(self, name) for name in ("net", "weight_optimizer", "alpha_optimizer", "record")}
+        return named | {f"sampler_{name}": sampler for name, sampler in self.samplers.items()}
 
     def state_dict(self) -> dict:
         """All that a bit-exact continuation needs, as tensors and plain values."""
@@ -190,9 +186,7 @@ class Search:
             "alphas": {kind: alpha.detach() for kind, alpha in self.alphas.items()},
             "betas": {kind: beta.detach() for kind, beta in self.betas.items()},
             "graded": [name for name, weight in self.net.named_parameters() if weight.grad is not None],
-            "draws": self.draws.get_state(),
-            "augmentation": self.augmentation.get_state(),
-            "noise": self.noise.get_state(),
+            **{name: getattr(self, name).get_state() for name in GENERATORS},
             "step": self.step,
             "seconds": self.seconds,
             "totals": self.totals,
@@ -204,33 +198,25 @@ class Search:
         Raises NasbookError for the state of another search, or of a nasbook that kept other things.
         """
         try:
-            self._load(state)
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            with torch.no_grad():
+                for name in ("alphas", "betas"):
+                    for kind, logits in getattr(self, name).items():
+                        logits.copy_(state[name][kind])
+            for name in state["graded"]:
+                # with legacy_zero_grad these keep a gradient of zeros, and move on
+                weight = self.net.get_parameter(name)
+                weight.grad = torch.zeros_like(weight)
+            for name in GENERATORS:
+                getattr(self, name).set_state(state[name])
+            self.step, self.seconds = state["step"], state["seconds"]
+            totals, device = state["totals"], next(self.net.parameters()).device
         except (KeyError, RuntimeError, ValueError) as error:
             raise NasbookError(
                 f"the checkpoint is not one of this search in this version of nasbook ({error}): choose another folder"
             ) from error
-
-    def _load(self, state: dict) -> None:
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        with torch.no_grad():
-            for name in ("alphas", "betas"):
-                for kind, logits in getattr(self, name).items():
-                    if state[name][kind].shape != logits.shape:
-                        raise ValueError(f"its {name} have another shape")
-                    logits.copy_(state[name][kind])
-        for name in state["graded"]:
-            # with legacy_zero_grad these keep a gradient of zeros, and move on
-            weight = self.net.get_parameter(name)
-            weight.grad = torch.zeros_like(weight)
-        self.draws.set_state(state["draws"])
-        self.augmentation.set_state(state["augmentation"])
-        self.noise.set_state(state["noise"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        device = next(self.net.parameters()).device
-        self.totals = {
-            name: total.to(device) if hasattr(total, "to") else total for name, total in state["totals"].items()
-        }
+        self.totals = {name: total.to(device) if hasattr(total, "to") else total for name, total in totals.items()}
 
 
 def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) -> Search:

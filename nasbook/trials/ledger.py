@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbook.base import checks
 from nasbook.base.errors import NasbookError
 from nasbook.runs.journal import Evaluation, Journal, as_table
 from nasbook.trials.interface import Evaluator, check_evaluator, check_list, judged, name_of, seed_of
@@ -48,9 +47,8 @@ class Ledger:
     ) -> None:
         if not callable(mapper):
             raise NasbookError(f"mapper is {mapper!r}; it must be a function like the built-in map")
-        self.evaluator, self.seed = check_evaluator(evaluator), checks.whole(seed, "seed")
-        self.limit = None if evaluations is None else checks.whole(evaluations, "evaluations", 1)
-        self.seconds_limit = math.inf if seconds is None else checks.positive(seconds, "seconds")
+        self.evaluator, self.seed, self.limit = check_evaluator(evaluator), seed, evaluations
+        self.seconds_limit = math.inf if seconds is None else seconds
         self.rows: list[Evaluation] = []
         self.architectures: list[Hashable] = []
         self.seconds = 0.0

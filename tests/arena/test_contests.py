@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 from invented import by_name, invented, rows
+from synthetic import synthetic_table
 from tables import TinyTable
 
 import nasbook as nb
@@ -14,7 +15,6 @@ from nasbook.arena.contests import ENTRANTS, NOISES, RANDOM, Contest, Entrant, s
 from nasbook.book.widgets import arena
 from nasbook.spaces.edges.growing import GrowingCells, grown
 from nasbook.trials.evaluators import Lookup
-from nasbook.trials.tables.synthetic import synthetic_table
 
 TWO = {RANDOM: Entrant("random_search"), "evolution": Entrant("evolution", {"population": 4, "sample": 2})}
 TRUTH = {"a": 0.5, "b": 0.7, "c": 0.9, "d": 0.9}

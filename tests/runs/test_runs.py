@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import nasbook as nb
+from nasbook.base.files import locked
 from nasbook.runs.folder import update_manifest
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
@@ -208,8 +209,9 @@ def test_a_folder_whose_config_is_gone_is_not_taken_over(unbroken, tmp_path):
 
 
 def test_a_finished_run_is_loaded_without_writing_and_without_the_lock(unbroken):
-    with RunWriter(unbroken.folder, json.loads((unbroken.folder / "config.json").read_text(encoding="utf-8"))) as one:
-        assert one.finished and not one._lock.is_locked
+    config = json.loads((unbroken.folder / "config.json").read_text(encoding="utf-8"))
+    with RunWriter(unbroken.folder, config) as one, locked(one.folder / ".lock", "the lock is taken"):
+        assert one.finished
 
 
 @pytest.mark.parametrize(

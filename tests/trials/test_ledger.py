@@ -138,9 +138,6 @@ def test_an_outcome_that_is_no_pair_of_numbers_is_one_sentence(given):
     ("call", "said"),
     [
         (lambda: Ledger(length), "evaluator is a function; it must be one of nb.evaluators"),
-        (lambda: Ledger(Noisy(), evaluations=0), "evaluations is 0"),
-        (lambda: Ledger(Noisy(), seconds=-1), "seconds is -1"),
-        (lambda: Ledger(Noisy(), seed=-1), "seed is -1"),
         (lambda: Ledger(Noisy(), mapper=3), "mapper is 3"),
         (lambda: Ledger(Noisy()).evaluate("|a~0|"), "architectures must be a list"),
         (lambda: Ledger(Noisy()).evaluate(3), "architectures must be a list"),

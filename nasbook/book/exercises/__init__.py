@@ -26,13 +26,19 @@ class Exercise:
 
     ``diagnosis`` hands it the function so wrapped that a call gets copies: no answer can change what a check holds.
 
-    ``hints`` are three, each saying more than the one before; ``praise`` is what a right answer has shown.
+    Of the three hints each says more than the one before; ``praise`` is what a right answer has shown.
     """
 
     check: Callable[[Callable], str | None]
     solution: Callable
-    hints: tuple[str, str, str]
+    hint_1: str
+    hint_2: str
+    hint_3: str
     praise: str
+
+    @property
+    def hints(self) -> tuple[str, str, str]:
+        return self.hint_1, self.hint_2, self.hint_3
 
 
 def check(number: str, answer: Callable, hint: int = 0) -> None:
@@ -71,7 +77,7 @@ def diagnosis(number: str, answer: Callable) -> str | None:
     try:
         return exercise.check(on_copies)
     except NotImplementedError:
-        call = f"nb.check({number!r}, {_name(answer)}, hint=1)"
+        call = f"nb.check({number!r}, {getattr(answer, '__name__', 'your_function')}, hint=1)"
         return f"not written yet: replace the line that raises NotImplementedError; {call} gives a hint"
     except (Exception, SystemExit) as error:
         said = str(error).split("\n")[0]
@@ -97,7 +103,3 @@ def chapters() -> list[str]:
     """Module names of the chapters that have exercises, in order."""
     names = (file.name for file in resources.files(__name__).iterdir())
     return sorted(name.removesuffix(".py") for name in names if name.startswith("chapter_"))
-
-
-def _name(answer: Callable) -> str:
-    return getattr(answer, "__name__", "your_function")

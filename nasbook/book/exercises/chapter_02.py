@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
+from nasbook.book.exercises.compare import differs, explained
 
 PRIOR = np.array([0.5, 0.5])
 TWO = np.array([[0.5, 0.5], [0.3, 0.7]])
@@ -23,40 +23,32 @@ def filter_step(belief: np.ndarray, observation: int, transitions: np.ndarray, e
 
 def check_filter_step(answer: Callable) -> str | None:
     belief = np.array([0.75, 0.25])
-    given = answer(belief, 0, TWO, HEARD)
     # predicted (.45, .55); heard O1: (.3375, .1375), sum .475
-    for wrong, said in (
-        ([0.3375, 0.1375], "your entries sum to .475, the probability of the observation: divide by it"),
-        ([0.9, 0.1], "the state moves before it is heard: predict with the transitions, then weigh with the emissions"),
-        (
-            [0.9 * 0.5 + 0.1 * 0.3, 0.9 * 0.5 + 0.1 * 0.7],
-            "you weigh before you predict: the observation is about the next state",
+    causes = {
+        "your entries sum to .475, the probability of the observation: divide by it": [0.3375, 0.1375],
+        "the state moves before it is heard: predict with the transitions, then weigh with the emissions": [0.9, 0.1],
+        "you weigh before you predict: the observation is about the next state": [0.48, 0.52],
+        "you predict with transitions @ belief: a row holds where a state goes, so it is belief @ transitions": (
+            [0.375 / 0.475, 0.1 / 0.475]
         ),
-        (
-            [0.375 / 0.475, 0.1 / 0.475],
-            "you predict with transitions @ belief: a row holds where a state goes, so it is belief @ transitions",
-        ),
-    ):
-        if not differs(given, wrong, "it"):
-            return said
-    if wrong := differs(given, [0.3375 / 0.475, 0.1375 / 0.475], "the belief after O1"):
+    }
+    right = [0.3375 / 0.475, 0.1375 / 0.475]
+    if wrong := explained(answer(belief, 0, TWO, HEARD), right, "the belief after O1", causes):
         return wrong
-    if wrong := differs(
-        given := answer(belief, 0, TWO, np.array([[0.9, 0.1], [0.4, 0.6]])),
-        np.array([0.405, 0.22]) / 0.625,
-        "the belief after O1, which S1 emits with .9 and S2 with .4,",
-    ):
-        if not differs(given, np.array([0.405, 0.055]) / 0.46, "it"):
-            return (
-                "you weigh with a row of emissions, all that one state may emit: "
-                "take the column, how likely each state emits this observation"
-            )
+    given = answer(belief, 0, TWO, np.array([[0.9, 0.1], [0.4, 0.6]]))
+    what = "the belief after O1, which S1 emits with .9 and S2 with .4,"
+    causes = {
+        "you weigh with a row of emissions, all that one state may emit: take the column, how likely each state "
+        "emits this observation": np.array([0.405, 0.055]) / 0.46
+    }
+    if wrong := explained(given, np.array([0.405, 0.22]) / 0.625, what, causes):
         return wrong
     three = answer(belief, 2, TWO, np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]]))
-    if wrong := differs(three, np.array([0.045, 0.275]) / 0.32, "the belief after the last of three observations"):
-        return wrong
     certain = answer(np.array([0.0, 1.0]), 1, np.array([[0.9, 0.1], [1.0, 0.0]]), np.array([[0.2, 0.8], [0.5, 0.5]]))
-    return differs(certain, [1, 0], "the belief where only S1 can follow")
+    last = "the belief after the last of three observations"
+    return differs(three, np.array([0.045, 0.275]) / 0.32, last) or differs(
+        certain, [1, 0], "the belief where only S1 can follow"
+    )
 
 
 def viterbi(
@@ -87,40 +79,37 @@ TURNING = (PRIOR, np.array([[0.6, 0.4], [0.0, 1.0]]), np.array([[0.6, 0.4], [0.4
 def check_viterbi(answer: Callable) -> str | None:
     cases = ((WINDING, [0, 1, 0, 1]), (TURNING, [0, 0, 1, 0, 1, 0]), ((PRIOR, TWO, HEARD), [0, 0, 1]))
     given = [answer(*model, seen) for model, seen in cases]
-    best = [_best(*case) for case in cases]
-    wrong = [differs(one, right, f"the path for {seen}") for one, right, (_, seen) in zip(given, best, cases)]
+    wrong = [differs(one, _best(*case), f"the path for {case[1]}") for one, case in zip(given, cases)]
     if any(wrong):
         if all(isinstance(one, tuple) and len(one) == 2 and np.shape(one[0]) for one in given):
             return "you return two things, it seems the path and its probability: asked is the path alone"
-        for mistaken, said in (
-            (_each_alone, "each state is the most probable on its own; asked is the path that is it as a whole"),
-            (_forward_only, "you keep the best last state at every step: note its origin and walk back at the end"),
-            (_greedy, "you choose each state after the one before, for good: keep the best way to each of them"),
-            (lambda *case: _best(*case)[::-1], "your path runs backwards: turn it round"),
-        ):
+        causes = {
+            "each state is the most probable on its own; asked is the path that is it as a whole": _each_alone,
+            "you keep the best last state at every step: note its origin and walk back at the end": (
+                lambda model, seen: [_best(model, seen[:end])[-1] for end in range(1, len(seen) + 1)]
+            ),
+            "you choose each state after the one before, for good: keep the best way to each of them": _greedy,
+            "your path runs backwards: turn it round": lambda *case: _best(*case)[::-1],
+        }
+        for said, mistaken in causes.items():
             if all(np.array_equal(one, mistaken(*case)) for one, case in zip(given, cases)):
                 return said
         return next(filter(None, wrong))
     # rows alike: each state is chosen alone, by row * emission, however long the sequence
     rows = np.array([[0.4, 0.6], [0.4, 0.6]])
     seen = [0, 1, 1, 0] * 750
-    given = answer(rows[0], rows, HEARD, seen)
-    if differs(given, seen, "the path"):
+    if differs(answer(rows[0], rows, HEARD, seen), seen, "the path"):
         return "for 3,000 observations your path is wrong: such products underflow to 0, so add logarithms instead"
     return None
 
 
-def _along(model: tuple, path: Sequence[int], seen: Sequence[int]) -> float:
-    prior, transitions, emissions = model
-    chance = prior[path[0]] * emissions[path[0], seen[0]]
-    for before, state, observation in zip(path, path[1:], seen[1:]):
-        chance *= transitions[before, state] * emissions[state, observation]
-    return float(chance)
-
-
 def _paths(model: tuple, seen: Sequence[int]) -> dict[tuple[int, ...], float]:
     """Every path with its probability."""
-    return {path: _along(model, path, seen) for path in product(range(len(model[0])), repeat=len(seen))}
+    prior, transitions, emissions = model
+    chances = {}
+    for path in product(range(len(prior)), repeat=len(seen)):
+        chances[path] = prior[path[0]] * emissions[path, tuple(seen)].prod() * transitions[path[:-1], path[1:]].prod()
+    return chances
 
 
 def _best(model: tuple, seen: Sequence[int]) -> tuple[int, ...]:
@@ -134,17 +123,6 @@ def _each_alone(model: tuple, seen: Sequence[int]) -> np.ndarray:
     for path, chance in _paths(model, seen).items():
         shares[range(len(path)), path] += chance
     return shares.argmax(axis=1)
-
-
-def _forward_only(model: tuple, seen: Sequence[int]) -> np.ndarray:
-    """At each time the last state of the best path so far, (T,)."""
-    prior, transitions, emissions = model
-    best, states = prior * emissions[:, seen[0]], []
-    for observation in [*seen[1:], None]:
-        states.append(int(best.argmax()))
-        if observation is not None:
-            best = (best[:, None] * transitions).max(axis=0) * emissions[:, observation]
-    return np.array(states)
 
 
 def _greedy(model: tuple, seen: Sequence[int]) -> np.ndarray:
@@ -177,51 +155,50 @@ def em_step(
 
 
 SEQUENCES = [[0, 0, 1], [1, 1, 1, 0, 1]]
+NAMES = ("the prior", "the transitions", "the emissions")
 
 
 def check_em_step(answer: Callable) -> str | None:
-    names = ("the prior", "the transitions", "the emissions")
     given = answer(PRIOR, TWO, HEARD, [[0, 0, 1]])
     if not isinstance(given, tuple | list) or len(given) != 3:
         return "wanted are three arrays: prior, transitions and emissions"
     one = _counted([[0, 0, 1]])
-    wrong = _first_wrong(given, _shared(one), names, "O1, O1, O2")
-    if wrong:
-        moved, emitted = one[0][1], one[0][2]
-        with_last = moved / emitted.sum(axis=1, keepdims=True)
-        if not differs(given[1], with_last, "it"):
+    if wrong := _first_wrong(given, _shared(one), "O1, O1, O2"):
+        _, moved, emitted = one[0]
+        if not differs(given[1], moved / emitted.sum(axis=1, keepdims=True), "it"):
             return "your rows of transitions sum to less than 1: nothing follows the last state, so do not divide by it"
-        return _undivided(given, one, names) or wrong
+        return _undivided(given, one) or wrong
     several = _counted(SEQUENCES)
     given = answer(PRIOR, TWO, HEARD, SEQUENCES)
-    wrong = _first_wrong(given, _shared(several), names, "two sequences")
-    if wrong:
-        means = [np.mean(parts, axis=0) for parts in zip(*(_shared([one]) for one in several))]
-        if not _first_wrong(given, means, names, ""):
-            return "you average the results of the sequences: sum their counts, then divide, so that length counts"
-        joined = _shared(_counted([[one for seen in SEQUENCES for one in seen]]))
-        if not _first_wrong(given, joined, names, ""):
-            return "you glue the sequences together: no transition leads from the end of one to the start of the next"
-        heavy = [[total * part for part in parts] for parts, total in zip(several, map(_likelihood, SEQUENCES))]
-        if not _first_wrong(given, _shared(heavy), names, ""):
-            return "a likely sequence weighs more in your sums: divide its counts by its own likelihood L first"
-        return _undivided(given, several, names) or wrong
+    if wrong := _first_wrong(given, _shared(several), "two sequences"):
+        likelihoods = [sum(_paths((PRIOR, TWO, HEARD), seen).values()) for seen in SEQUENCES]
+        causes = {
+            "you average the results of the sequences: sum their counts, then divide, so that length counts": (
+                [np.mean(parts, axis=0) for parts in zip(*(_shared([one]) for one in several))]
+            ),
+            "you glue the sequences together: no transition leads from the end of one to the start of the next": (
+                _shared(_counted([[one for seen in SEQUENCES for one in seen]]))
+            ),
+            "a likely sequence weighs more in your sums: divide its counts by its own likelihood L first": (
+                _shared([[total * part for part in parts] for parts, total in zip(several, likelihoods)])
+            ),
+        }
+        for said, mistaken in causes.items():
+            if not _first_wrong(given, mistaken, ""):
+                return said
+        return _undivided(given, several) or wrong
     return None
 
 
-def _undivided(given: Sequence, counted: list[list[np.ndarray]], names: Sequence[str]) -> str | None:
-    for part, sums, name in zip(given, (np.sum(parts, axis=0) for parts in zip(*counted)), names):
+def _undivided(given: Sequence, counted: list[list[np.ndarray]]) -> str | None:
+    for part, sums, name in zip(given, (np.sum(parts, axis=0) for parts in zip(*counted)), NAMES):
         if abs(sums.sum(axis=-1) - 1).max() > 1e-6 and not differs(part, sums, name):
             return f"{name}: these are the expected counts themselves: divide each row by its own sum"
     return None
 
 
-def _likelihood(seen: Sequence[int]) -> float:
-    return sum(_paths((PRIOR, TWO, HEARD), seen).values())
-
-
-def _first_wrong(given: Sequence, right: Sequence, names: Sequence[str], seen: str) -> str | None:
-    found = (differs(a, b, f"{name} after {seen}") for a, b, name in zip(given, right, names))
+def _first_wrong(given: Sequence, right: Sequence, seen: str) -> str | None:
+    found = (differs(a, b, f"{name} after {seen}") for a, b, name in zip(given, right, NAMES))
     return next((wrong for wrong in found if wrong), None)
 
 
@@ -249,31 +226,25 @@ EXERCISES = {
     "02.1": Exercise(
         check_filter_step,
         filter_step,
-        (
-            "Two things happen: the state moves, then it is heard. What do you believe in between?",
-            "In between it is `belief @ transitions`; hearing weighs each state by `emissions[:, observation]`.",
-            "Divide by the sum at the end: that sum is the probability of the observation.",
-        ),
+        "Two things happen: the state moves, then it is heard. What do you believe in between?",
+        "In between it is `belief @ transitions`; hearing weighs each state by `emissions[:, observation]`.",
+        "Divide by the sum at the end: that sum is the probability of the observation.",
         "predict, weigh, normalise: that is all there is to a filter",
     ),
     "02.2": Exercise(
         check_viterbi,
         viterbi,
-        (
-            "Take the forward recursion and put a maximum in the place of the sum.",
-            "Keep for each time and state which state the maximum came from; start at the best last state, walk back.",
-            "Work with logarithms: delta_t(j) = max_i (delta_(t-1)(i) + ln P_ij) + ln B_j(o_t); ln 0 may be -inf.",
-        ),
+        "Take the forward recursion and put a maximum in the place of the sum.",
+        "Keep for each time and state which state the maximum came from; start at the best last state, walk back.",
+        "Work with logarithms: delta_t(j) = max_i (delta_(t-1)(i) + ln P_ij) + ln B_j(o_t); ln 0 may be -inf.",
         "a maximum in the place of a sum, and a way back",
     ),
     "02.3": Exercise(
         check_em_step,
         em_step,
-        (
-            "For each sequence compute alpha, beta and their likelihood L; then P(s_t) = alpha_t beta_t / L.",
-            "A move i to j at t has the chance alpha_t(i) P_ij B_j(o_(t+1)) beta_(t+1)(j) / L; sum over t.",
-            "Sum starts, moves and emissions over all sequences, and divide each row by its own sum only then.",
-        ),
+        "For each sequence compute alpha, beta and their likelihood L; then P(s_t) = alpha_t beta_t / L.",
+        "A move i to j at t has the chance alpha_t(i) P_ij B_j(o_(t+1)) beta_(t+1)(j) / L; sum over t.",
+        "Sum starts, moves and emissions over all sequences, and divide each row by its own sum only then.",
         "expected counts, then shares; start it from ten random models and see how many different ends there are",
     ),
 }

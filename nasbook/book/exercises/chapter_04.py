@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
+from nasbook.book.exercises.compare import differs, explained
 
 MOVES = np.array([[[0.5, 0.5], [0.3, 0.7]], [[0.1, 0.9], [0.9, 0.1]]])
 SHOWS = np.array([[[0.75, 0.25], [0.25, 0.75]], [[0.6, 0.4], [0.1, 0.9]]])
@@ -43,31 +43,27 @@ def reading_worth(accuracy, cost, readings):
 
 def _check_update(answer):
     belief = np.array([0.2, 0.8])
-    found = answer(belief, MOVES, SHOWS, 0, 0)
     # by hand: the prediction is (.34, .66); times (.75, .25) it is (.255, .165), and their sum is .42
     causes = {
-        (0.255, 0.165): "this sums to .42, the probability of the observation: divide by the sum",
-        (0.375 / 0.53, 0.155 / 0.53): "the matrix is turned round: row s of transitions[a] leads out of s, so it is "
-        "belief @ transitions[a]",
-        (0.135 / 0.35, 0.215 / 0.35): "the observation weighs the state that was left: it is shown by the state that "
-        "was reached, so move first and weigh then",
-        (0.15 / 0.35, 0.2 / 0.35): "the belief did not move: apply transitions[a] before the observation",
-        (0.34, 0.66): "this is the prediction, before anything is seen: weigh it by observations[a, :, o]",
+        "this sums to .42, the probability of the observation: divide by the sum": (0.255, 0.165),
+        "the matrix is turned round: row s of transitions[a] leads out of s, so it is belief @ transitions[a]": (
+            (0.375 / 0.53, 0.155 / 0.53)
+        ),
+        "the observation weighs the state that was left: it is shown by the state that was reached, so move first and "
+        "weigh then": (0.135 / 0.35, 0.215 / 0.35),
+        "the belief did not move: apply transitions[a] before the observation": (0.15 / 0.35, 0.2 / 0.35),
+        "this is the prediction, before anything is seen: weigh it by observations[a, :, o]": (0.34, 0.66),
     }
-    for typical, cause in causes.items():
-        if differs(found, typical, "") is None:
-            return cause
-    wrong = differs(found, (0.255 / 0.42, 0.165 / 0.42), "the belief after a0 and O1 from (.2, .8)")
-    if wrong:
+    right, what = (0.255 / 0.42, 0.165 / 0.42), "the belief after a0 and O1 from (.2, .8)"
+    if wrong := explained(answer(belief, MOVES, SHOWS, 0, 0), right, what, causes):
         return wrong
-    found = answer(belief, MOVES, SHOWS, 1, 1)
     # prediction (.74, .26) under a1; times (.4, .9) it is (.296, .234), times the row (.1, .9) it is (.074, .234)
-    if differs(found, (0.074 / 0.308, 0.234 / 0.308), "") is None:
-        return (
-            "the matrix of observations is turned round: row s' of observations[a] belongs to the state s' that was "
-            "reached, so take the column observations[a, :, o]"
-        )
-    return differs(found, (0.296 / 0.53, 0.234 / 0.53), "the belief after a1 and O2 from (.2, .8)")
+    causes = {
+        "the matrix of observations is turned round: row s' of observations[a] belongs to the state s' that was "
+        "reached, so take the column observations[a, :, o]": (0.074 / 0.308, 0.234 / 0.308)
+    }
+    right, what = (0.296 / 0.53, 0.234 / 0.53), "the belief after a1 and O2 from (.2, .8)"
+    return explained(answer(belief, MOVES, SHOWS, 1, 1), right, what, causes)
 
 
 def _check_backup(answer):
@@ -85,16 +81,13 @@ def _check_backup(answer):
             max(b @ pays + factor * later(b, *model) for *model, pays in zip(MOVES, SHOWS, rewards)) for b in beliefs
         ]
 
-    def best(weight):
-        return max(weight @ vector for vector in vectors)
+    def best(*weights):
+        return sum(max(weight @ vector for vector in vectors) for weight in weights)
 
     def right(belief, moves, shows):
-        return sum(best((belief @ moves) * shows[:, o]) for o in range(2))
+        return best(*(belief @ moves * shows.T))
 
-    def left_state(belief, moves, shows):
-        return sum(best((belief * shows[:, o]) @ moves) for o in range(2))
-
-    typical = {
+    causes = {
         "the future counts in full: multiply the continuations by gamma": envelope(right, 1.0),
         "one vector serves for both observations: a plan may go on differently after each": envelope(
             lambda belief, moves, shows: best(belief @ moves)
@@ -102,7 +95,9 @@ def _check_backup(answer):
         "the best vector is chosen state by state, as if the state were seen: choose whole vectors": envelope(
             lambda belief, moves, shows: (belief @ moves) @ vectors.max(axis=0)
         ),
-        "the observation is that of the state that was left: weigh by observations[a, s', o]": envelope(left_state),
+        "the observation is that of the state that was left: weigh by observations[a, s', o]": envelope(
+            lambda belief, moves, shows: best(*(belief * shows.T) @ moves)
+        ),
         "the matrix of transitions is turned round: transitions[a, s, s'] leads from s to s'": envelope(
             lambda belief, moves, shows: right(belief, moves.T, shows)
         ),
@@ -113,39 +108,25 @@ def _check_backup(answer):
             lambda belief, moves, shows: right(belief, moves.T, shows.T)
         ),
         "the product is turned round: a vector over the states s' that are reached becomes one over the states s that "
-        "are left, by summing over s'": envelope(
-            lambda belief, moves, shows: sum(best(moves @ (belief * shows[:, o])) for o in range(2))
-        ),
+        "are left, by summing over s'": envelope(lambda belief, moves, shows: best(*(belief * shows.T) @ moves.T)),
     }
-    for cause, wrong in typical.items():
-        if differs(given, wrong, "") is None:
-            return cause
-    return differs(given, envelope(right), "the value at beliefs 0, .1, ..., 1")
+    return explained(given, envelope(right), "the value at beliefs 0, .1, ..., 1", causes)
 
 
 def _check_reading(answer):
     # by hand, accuracy .6, cost .02: one reading is worth .6 - .02; of three, the second and third are worth
     # their price only together: .52 * .36 / .52 + .48 * (.6 - .02) - .02 = .6184 after the first
-    found = answer(0.6, 0.02, 3)
-    typical = {
-        0.588: "all readings are taken whatever they say: stop as soon as going on is worth less",
-        0.58: "you look one reading ahead: from .6 no single reading pays, two do; let a reading be worth what the "
-        "best policy makes of it",
-        0.648: "this has no price: each reading costs `cost`",
-        0.6184: "the first reading is free in this: each reading costs `cost`",
+    causes = {
+        "all readings are taken whatever they say: stop as soon as going on is worth less": 0.588,
+        "you look one reading ahead: from .6 no single reading pays, two do; let a reading be worth what the best "
+        "policy makes of it": 0.58,
+        "this has no price: each reading costs `cost`": 0.648,
+        "the first reading is free in this: each reading costs `cost`": 0.6184,
     }
-    for wrong, cause in typical.items():
-        if differs(found, wrong, "", 1e-9) is None:
-            return cause
-    wrong = differs(found, 0.5984, "the worth at accuracy .6, cost .02, 3 readings", 1e-9)
-    return wrong or next(
-        (
-            said
-            for case in ((0.6, 0.02, 0), (0.7, 0.01, 6), (0.9, 0.2, 4), (0.5, 0.01, 3))
-            if (said := differs(answer(*case), _by_counts(*case), f"the worth at {case}", 1e-9))
-        ),
-        None,
-    )
+    wrong = explained(answer(0.6, 0.02, 3), 0.5984, "the worth at accuracy .6, cost .02, 3 readings", causes, 1e-9)
+    for case in ((0.6, 0.02, 0), (0.7, 0.01, 6), (0.9, 0.2, 4), (0.5, 0.01, 3)):
+        wrong = wrong or differs(answer(*case), _by_counts(*case), f"the worth at {case}", 1e-9)
+    return wrong
 
 
 def _by_counts(accuracy, cost, readings):
@@ -166,31 +147,25 @@ EXERCISES = {
     "04.1": Exercise(
         _check_update,
         update,
-        (
-            "Two steps: where the action leads, then how well each state explains what was seen.",
-            "`belief @ transitions[action]` is the prediction, (S,); `observations[action, :, observation]` weighs it.",
-            "Multiply the two, and divide by the sum of the product.",
-        ),
+        "Two steps: where the action leads, then how well each state explains what was seen.",
+        "`belief @ transitions[action]` is the prediction, (S,); `observations[action, :, observation]` weighs it.",
+        "Multiply the two, and divide by the sum of the product.",
         "one step of a hidden Markov model's filter, with the action choosing the matrix",
     ),
     "04.2": Exercise(
         _check_backup,
         backup,
-        (
-            "A plan of one more step: an action, and for each observation one of the given vectors to go on with.",
-            "A vector v after observation o is worth gamma sum_s' P(s' | s, a) O(o | s', a) v(s') in state s.",
-            "For each action loop over itertools.product(range(len(vectors)), repeat=number of observations).",
-        ),
+        "A plan of one more step: an action, and for each observation one of the given vectors to go on with.",
+        "A vector v after observation o is worth gamma sum_s' P(s' | s, a) O(o | s', a) v(s') in state s.",
+        "For each action loop over itertools.product(range(len(vectors)), repeat=number of observations).",
         "this is the whole of exact value iteration but for the pruning: A K^O plans from K",
     ),
     "04.3": Exercise(
         _check_reading,
         reading_worth,
-        (
-            "What is known is the belief b that the first cell is the better; stopping is worth max(b, 1 - b).",
-            "A reading says `first` with probability b q + (1 - b)(1 - q); Bayes gives the belief after it.",
-            "worth(b, n) = max(stop, mean of worth(b', n - 1) over what is read, minus cost); begin at b = .5.",
-        ),
+        "What is known is the belief b that the first cell is the better; stopping is worth max(b, 1 - b).",
+        "A reading says `first` with probability b q + (1 - b)(1 - q); Bayes gives the belief after it.",
+        "worth(b, n) = max(stop, mean of worth(b', n - 1) over what is read, minus cost); begin at b = .5.",
         "reading on is planned, not decided one reading at a time: information pays when it changes the choice",
     ),
 }

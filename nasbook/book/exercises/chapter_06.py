@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
+from nasbook.book.exercises.compare import cause, differs, explained
 
 THETA_1 = np.array([0.2, -0.1, 0.4])
 THETA_2 = np.array([[0.1, 0.3], [-0.2, 0.5], [0.7, 0.0]])
@@ -22,17 +22,13 @@ def leave_one_out(rewards):
 def check_leave_one_out(answer) -> str | None:
     # Worked out by hand: the means of the others are 4, 3.5 and 1.5.
     rewards, right = np.array([1.0, 2.0, 6.0]), np.array([-3.0, -1.5, 4.5])
-    given = answer(rewards)
     causes = {
-        (-2.0, -1.0, 3.0): "a reward is part of its own baseline: that shrinks the mean gradient by 1 - 1/m",
-        (4.0, 3.5, 1.5): "these are the baselines: subtract them from the rewards",
-        (3.0, 1.5, -4.5): "the sign is turned round: a reward above the others must get a positive advantage",
-        (-5 / 3, -1 / 3, 5.0): "the mean of the others is their sum divided by m - 1, since one of m is left out",
+        "a reward is part of its own baseline: that shrinks the mean gradient by 1 - 1/m": (-2.0, -1.0, 3.0),
+        "these are the baselines: subtract them from the rewards": (4.0, 3.5, 1.5),
+        "the sign is turned round: a reward above the others must get a positive advantage": (3.0, 1.5, -4.5),
+        "the mean of the others is their sum divided by m - 1, since one of m is left out": (-5 / 3, -1 / 3, 5.0),
     }
-    for wrong, cause in causes.items():
-        if differs(given, wrong, "") is None:
-            return cause
-    return differs(given, right, "the advantages of (1, 2, 6)") or differs(
+    return explained(answer(rewards), right, "the advantages of (1, 2, 6)", causes) or differs(
         answer(np.array([0.25, 0.75])), [-0.5, 0.5], "the advantages of (.25, .75)"
     )
 
@@ -66,9 +62,8 @@ def check_policy_gradient(answer) -> str | None:
         "the baseline is added: an advantage is the reward minus the baseline": _slopes(rewards + baseline),
         "this points downhill: the estimate is the gradient of the mean reward, not of a loss": -right,
     }
-    for cause, wrong in causes.items():
-        if differs(found, wrong, "", 1e-7) is None:
-            return cause
+    if why := cause(found, causes, 1e-7):
+        return why
     if np.abs(found[5:7]).max() > 1e-9:
         return "row 1 of theta_2 moves although no list begins with token 1: only the row of the first token counts"
     if max(abs(found[:3].sum()), np.abs(found[3:].reshape(3, 2).sum(axis=1)).max()) > 1e-9:
@@ -112,36 +107,36 @@ def critic_variance(p_1, p_2, rewards):
 
 def check_critic_variance(answer) -> str | None:
     p_1, p_2 = np.array([0.5, 0.3, 0.2]), np.array([[0.6, 0.4], [0.25, 0.75], [0.5, 0.5]])
-    value, mean = np.array([0.68, 0.8, 0.35]), 0.65
-    given = answer(p_1, p_2, REWARDS)
-    plain = REWARDS.mean(axis=1)  # (3, 2) -> (3,)
-    unweighted = "the mean reward given the first token counts both second tokens alike: weigh them by their row of p_2"
-    steps = {
-        "step 2 still subtracts J, as step 1 does: its baseline is the mean reward given the first token": (mean, mean),
-        "without any baseline in step 1 this is too noisy: subtract J there": (0.0, value[:, None]),
-        "the mean reward given the first token is no baseline for step 1: it depends on the token of step 1": (
-            value[:, None],
-            value[:, None],
+    value, mean = np.array([[0.68], [0.8], [0.35]]), 0.65
+    plain = REWARDS.mean(axis=1, keepdims=True)  # (3, 2) -> (3, 1)
+
+    def variance(baseline_1, baseline_2):
+        return np.subtract(*_moments(p_1, p_2, baseline_1, baseline_2))
+
+    causes = {
+        "step 2 still subtracts J, as step 1 does: its baseline is the mean reward given the first token": (
+            variance(mean, mean)
         ),
-        unweighted: (mean, plain[:, None]),
+        "without any baseline in step 1 this is too noisy: subtract J there": variance(0.0, value),
+        "the mean reward given the first token is no baseline for step 1: it depends on the token of step 1": (
+            variance(value, value)
+        ),
+        "the mean reward given the first token counts both second tokens alike: weigh them by their row of p_2": (
+            variance(mean, plain)
+        ),
         "J and the mean reward given the first token are plain means: weigh them by p_1 and p_2": (
-            REWARDS.mean(),
-            plain[:, None],
+            variance(REWARDS.mean(), plain)
         ),
         # a step whose baseline is the reward itself adds nothing
         "only step 1 counts here: the second token's two logits of the row that was passed vary as well": (
-            mean,
-            REWARDS,
+            variance(mean, REWARDS)
         ),
-        "only step 2 counts here: the first token's three logits vary as well": (REWARDS, value[:, None]),
+        "only step 2 counts here: the first token's three logits vary as well": variance(REWARDS, value),
+        "this is the mean square: subtract the squared length of the mean, which is the exact gradient": (
+            _moments(p_1, p_2, mean, value)[0]
+        ),
     }
-    for cause, baselines in steps.items():
-        if differs(given, np.subtract(*_moments(p_1, p_2, *baselines)), "") is None:
-            return cause
-    square, length = _moments(p_1, p_2, mean, value[:, None])
-    if differs(given, square, "") is None:
-        return "this is the mean square: subtract the squared length of the mean, which is the exact gradient"
-    return differs(given, square - length, "the total variance")
+    return explained(answer(p_1, p_2, REWARDS), variance(mean, value), "the total variance", causes)
 
 
 def _moments(p_1, p_2, baseline_1, baseline_2) -> tuple[float, float]:
@@ -163,32 +158,26 @@ EXERCISES = {
     "06.1": Exercise(
         check_leave_one_out,
         leave_one_out,
-        (
-            "For one reward: add up all the others, divide by how many they are, subtract.",
-            "The sum of the others is `rewards.sum() - rewards`, for all of them at once.",
-            "The others are `len(rewards) - 1`.",
-        ),
+        "For one reward: add up all the others, divide by how many they are, subtract.",
+        "The sum of the others is `rewards.sum() - rewards`, for all of them at once.",
+        "The others are `len(rewards) - 1`.",
         "each reward is compared with the others alone, so the baseline does not depend on its list",
     ),
     "06.2": Exercise(
         check_policy_gradient,
         policy_gradient,
-        (
-            "Go through the lists: each adds (reward - baseline) / m times the gradient of its log-probability.",
-            "The log-probability of a list is that of its first token plus that of its second, given the first.",
-            "A softmax row with probabilities p and token k drawn has the score `np.eye(len(p))[k] - p`; of theta_2 "
-            "only the row of the first token is used.",
-        ),
+        "Go through the lists: each adds (reward - baseline) / m times the gradient of its log-probability.",
+        "The log-probability of a list is that of its first token plus that of its second, given the first.",
+        "A softmax row with probabilities p and token k drawn has the score `np.eye(len(p))[k] - p`; of theta_2 "
+        "only the row of the first token is used.",
         "this is the third equation of the slides, with a baseline, for a policy of nine logits",
     ),
     "06.3": Exercise(
         check_critic_variance,
         critic_variance,
-        (
-            "Enumerate the six lists. Each has two terms: (R - J) times score 1, and (R - V) times score 2.",
-            "V of a first token is the mean of its row of rewards under its row of p_2.",
-            "Total variance: the mean of the squared length of the estimate, minus the squared length of its mean.",
-        ),
+        "Enumerate the six lists. Each has two terms: (R - J) times score 1, and (R - V) times score 2.",
+        "V of a first token is the mean of its row of rewards under its row of p_2.",
+        "Total variance: the mean of the squared length of the estimate, minus the squared length of its mean.",
         "a baseline may use all the tokens that came before, and a critic, which learns such means, uses this",
     ),
 }

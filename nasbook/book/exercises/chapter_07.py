@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import comb
-from numbers import Real
 
 import numpy as np
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
+from nasbook.book.exercises.compare import cause, differs, explained, whole
 
 
 def cells(nodes, operations, inputs):
@@ -39,10 +38,9 @@ def check_cells(answer) -> str | None:
     }
     given = []
     for case in cases:
-        found = answer(*case)
-        if isinstance(found, bool | str) or not isinstance(found, Real) or found % 1:
+        given.append(whole(found := answer(*case)))
+        if given[-1] is None:
             return f"cells{case} is {found!r}: a whole number is wanted"
-        given.append(int(found))
     if tuple(given) in causes:
         return causes[tuple(given)]
     for (case, right), found in zip(cases.items(), given):
@@ -101,24 +99,19 @@ def check_evolve(answer) -> str | None:
         return f"the population has {len(rows)} members after the step and 5 before: one comes, one goes"
     child = (13, 0.3)
     causes = {
-        "the worst was removed: regularized evolution removes the oldest, however good": [
-            *population[:2],
-            *population[3:],
-            child,
-        ],
-        "the worst of the sample was removed, as in tournament selection: the oldest of all goes, drawn or not": [
-            *population[:4],
-            child,
-        ],
+        "the worst was removed: regularized evolution removes the oldest, however good": (
+            [*population[:2], *population[3:], child]
+        ),
+        "the worst of the sample was removed, as in tournament selection: the oldest of all goes, drawn or not": (
+            [*population[:4], child]
+        ),
         "the parent was removed: the oldest goes, and the parent lives on": [*population[:3], population[4], child],
-        "the child is the youngest: append it at the end of the queue, and drop the first, the oldest": [
-            child,
-            *population[1:],
-        ],
+        "the child is the youngest: append it at the end of the queue, and drop the first, the oldest": (
+            [child, *population[1:]]
+        ),
     }
-    for cause, wrong in causes.items():
-        if differs(rows, wrong, "") is None:
-            return cause
+    if why := cause(rows, causes):
+        return why
     # Now the best is drawn once, neither first nor last, and the oldest is drawn as well.
     again, mutated, _ = _step(answer, population, [0, 3, 2, 4])
     if mutated != [3]:
@@ -150,11 +143,7 @@ def check_expected_best(answer) -> str | None:
             "this is the best of the table, which is certain only when all are drawn": max(values),
             "the values must be sorted first: the chance to be the best depends on the rank": unsorted,
         }
-        wrong = differs(given, right, f"the mean best of {draws} of {values}", 1e-9)
-        for cause, value in causes.items():
-            if wrong and differs(given, value, "", 1e-9) is None:
-                return cause
-        if wrong:
+        if wrong := explained(given, right, f"the mean best of {draws} of {values}", causes, 1e-9):
             return wrong
     return None
 
@@ -163,31 +152,25 @@ EXERCISES = {
     "07.1": Exercise(
         check_cells,
         cells,
-        (
-            "Count the choices of one node, then multiply over the nodes.",
-            "A node with s earlier states chooses a set of inputs: `math.comb(s, inputs)` ways.",
-            "Then each chosen input carries one of the operations: `operations ** inputs` ways; s runs from 2.",
-        ),
+        "Count the choices of one node, then multiply over the nodes.",
+        "A node with s earlier states chooses a set of inputs: `math.comb(s, inputs)` ways.",
+        "Then each chosen input carries one of the operations: `operations ** inputs` ways; s runs from 2.",
         "with four nodes, seven operations and two inputs these are the cells of DARTS",
     ),
     "07.2": Exercise(
         check_evolve,
         evolve,
-        (
-            "Who is the parent: look up the members at the places in `sample`, and take the one with the best score.",
-            "The child is `mutate(architecture of the parent)`, and it must be evaluated.",
-            "The population is a queue: append the child at its end and drop the first member.",
-        ),
+        "Who is the parent: look up the members at the places in `sample`, and take the one with the best score.",
+        "The child is `mutate(architecture of the parent)`, and it must be evaluated.",
+        "The population is a queue: append the child at its end and drop the first member.",
         "nobody stays alive for ever: what was good by luck must be good again in a child",
     ),
     "07.3": Exercise(
         check_expected_best,
         expected_best,
-        (
-            "Sort the values. How many sets of `draws` architectures have the one at place i as their best?",
-            "The others of such a set come from the i lower ones: `comb(i, draws - 1)` ways.",
-            "Divide by the number of all sets, `comb(len(values), draws)`, and sum value times chance.",
-        ),
+        "Sort the values. How many sets of `draws` architectures have the one at place i as their best?",
+        "The others of such a set come from the i lower ones: `comb(i, draws - 1)` ways.",
+        "Divide by the number of all sets, `comb(len(values), draws)`, and sum value times chance.",
         "the exact baseline of a table: no search that repeats nothing need be simulated to know what chance would do",
     ),
 }

@@ -8,20 +8,13 @@ from math import comb, exp, log
 import numpy as np
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
+from nasbook.book.exercises.compare import cause, differs, explained, holds
 
 
 def skip(q, target):
     """P(yes) under softmax([-q, q]), and the Kullback-Leibler divergence of (no, yes) from (1 - target, target)."""
     yes = 1 / (1 + exp(-2 * q))
     return yes, (1 - yes) * log((1 - yes) / (1 - target)) + yes * log(yes / target)
-
-
-def _pair(given) -> bool:
-    """Whether ``given`` holds two things: a tuple or a list, but an array of two numbers or rows as well."""
-    if isinstance(given, tuple | list):
-        return len(given) == 2
-    return tuple(getattr(given, "shape", ()))[:1] == (2,)
 
 
 def _dimensions(given) -> int:
@@ -39,7 +32,7 @@ def check_skip(answer) -> str | None:
     for (q, target), right in cases.items():
         given = answer(q, target)
         where = f"skip({q}, {target})"
-        if not _pair(given):
+        if not holds(given, 2):
             return f"{where} is {given!r}: a pair is wanted, the probability of yes and the penalty in nats"
         half = 1 / (1 + exp(-q))
         yes, penalty = right
@@ -47,11 +40,7 @@ def check_skip(answer) -> str | None:
             "the two logits are -q and q, so they differ by 2q: P(yes) is not sigmoid(q)": half,
             "this is the probability of no": 1 - yes,
         }
-        for cause, value in chances.items():
-            if differs(given[0], value, "", 1e-9) is None:
-                return cause
-        wrong = differs(given[0], yes, f"P(yes) of {where}", 1e-7)
-        if wrong:
+        if wrong := explained(given[0], yes, f"P(yes) of {where}", chances, 1e-7):
             return wrong
         penalties = {
             "this is the divergence of the target from the drawn probability: the drawn one comes first, inside and "
@@ -62,11 +51,7 @@ def check_skip(answer) -> str | None:
             ),
             "this is the penalty in bits: take the natural logarithm": penalty / log(2),
         }
-        for cause, value in penalties.items():
-            if differs(given[1], value, "", 1e-6) is None:
-                return cause
-        wrong = differs(given[1], penalty, f"the penalty of {where}", 1e-6)
-        if wrong:
+        if wrong := explained(given[1], penalty, f"the penalty of {where}", penalties):
             return wrong
     return None
 
@@ -91,57 +76,33 @@ def check_rewards(answer) -> str | None:
     for arguments, (gains, end) in cases:
         accuracies, entropies, weight, decay, start = arguments
         given = answer(*arguments)
-        if not _pair(given) or _dimensions(given[0]) == 0:
+        if not holds(given, 2) or _dimensions(given[0]) == 0:
             return "a pair is wanted: the list of advantages, and the baseline at the end"
+        gained = np.add(accuracies, weight * np.array(entropies))
         causes = {
-            "the advantage is taken before the reward enters the baseline: here the baseline moves first": _walk(
-                arguments, first=False
+            # an advantage is decay times what it is against the baseline before it moves
+            "the advantage is taken before the reward enters the baseline: here the baseline moves first": (
+                np.divide(gains, decay)
             ),
-            "the decay and its complement are exchanged: the old baseline keeps the share decay": _walk(
-                (accuracies, entropies, weight, 1 - decay, start)
+            "the decay and its complement are exchanged: the old baseline keeps the share decay": (
+                rewards(accuracies, entropies, weight, 1 - decay, start)[0]
             ),
-            "the entropy is missing: it is part of the reward, times its weight": _walk(
-                (accuracies, entropies, 0.0, decay, start)
+            "the entropy is missing: it is part of the reward, times its weight": (
+                rewards(accuracies, entropies, 0.0, decay, start)[0]
             ),
-            "the entropy is taken off: a controller that is undecided is rewarded for it": _walk(
-                (accuracies, entropies, -weight, decay, start)
+            "the entropy is taken off: a controller that is undecided is rewarded for it": (
+                rewards(accuracies, entropies, -weight, decay, start)[0]
             ),
-            "all rewards enter the baseline before any advantage: here they go one by one": _batch(arguments),
-            "the baseline moves once for the whole batch here: let it move with every reward": _once(arguments),
-            "the baseline stands still here: let it move with every reward, before its advantage": _once(
-                (accuracies, entropies, weight, 1.0, start)
+            "all rewards enter the baseline before any advantage: here they go one by one": gained - end,
+            "the baseline moves once for the whole batch here: let it move with every reward": (
+                gained - decay * start - (1 - decay) * gained.mean()
             ),
+            "the baseline stands still here: let it move with every reward, before its advantage": gained - start,
         }
         wrong = differs(given[0], gains, "the list of advantages", 1e-9)
-        wrong = wrong or differs(given[1], end, "the baseline at the end", 1e-9)
-        for cause, (values, _) in causes.items():
-            if wrong and differs(given[0], values, "", 1e-9) is None:
-                return cause
-        if wrong:
-            return wrong
+        if wrong := wrong or differs(given[1], end, "the baseline at the end", 1e-9):
+            return cause(given[0], causes, 1e-9) or wrong
     return None
-
-
-def _walk(arguments, first: bool = True):
-    accuracies, entropies, weight, decay, baseline = arguments
-    found = []
-    for reward in np.add(accuracies, weight * np.array(entropies)).tolist():
-        before, baseline = baseline, decay * baseline + (1 - decay) * reward
-        found.append(reward - (baseline if first else before))
-    return found, baseline
-
-
-def _batch(arguments):
-    accuracies, entropies, weight, _, _ = arguments
-    _, baseline = _walk(arguments)
-    return (np.add(accuracies, weight * np.array(entropies)) - baseline).tolist(), baseline
-
-
-def _once(arguments):
-    accuracies, entropies, weight, decay, baseline = arguments
-    gained = np.add(accuracies, weight * np.array(entropies))
-    baseline = decay * baseline + (1 - decay) * gained.mean()
-    return (gained - baseline).tolist(), baseline
 
 
 def saved(shared, truth):
@@ -164,23 +125,19 @@ def check_saved(answer) -> str | None:
     for places in permutations(range(5)):
         mixed, worth = (np.array([values[k] for k in places]) for values in (shared, truth))
         given = answer(mixed.copy(), worth.copy())
-        if not _pair(given) or _dimensions(given[0]) != 1:
+        if not holds(given, 2) or _dimensions(given[0]) != 1:
             return "a pair is wanted: the best of the first 1, ..., n, and how many blind trainings are worth as much"
         downwards = worth[mixed.argsort()[::-1]]
         curves = {
             "these begin with the lowest scores: sort downwards": np.maximum.accumulate(downwards[::-1]),
-            "these are shared-weight scores: what counts is the truth about those that they chose": np.sort(mixed)[
-                ::-1
-            ],
+            "these are shared-weight scores: what counts is the truth about those that they chose": (
+                np.sort(mixed)[::-1]
+            ),
             "these are the truths in the order of the scores: of all that are trained the best is kept": downwards,
             "these follow the list as it is given: begin with the highest scores": np.maximum.accumulate(worth),
             "these follow the truth, which nobody knows before training": np.full(5, max(worth)),
         }
-        wrong = differs(given[0], best, "the best of the first 1 to 5", 1e-12)
-        for cause, curve in curves.items():
-            if wrong and differs(given[0], curve, "", 1e-12) is None:
-                return cause
-        if wrong:
+        if wrong := explained(given[0], best, "the best of the first 1 to 5", curves, 1e-12):
             return wrong
         blind = [next(m for m, mean in enumerate(means, 1) if mean >= value - 1e-9) for value in best]
         repeating = [np.mean([max(drawn) for drawn in product(truth, repeat=m)]) for m in range(1, 6)]
@@ -194,15 +151,11 @@ def check_saved(answer) -> str | None:
             "these ask of each architecture that was trained how it ranks: ask for how many blind ones the expected "
             "best is as good": [1 + sum(one > value for one in worth) for value in best],
         }
-        wrong = differs(given[1], blind, "the number of blind trainings", 1e-9)
-        for cause, count in counts.items():
-            if wrong and differs(given[1], count, "", 1e-9) is None:
-                return cause
-        # the law with repetition comes to the very best only in the limit, so where a search for it ends is open
-        if wrong and _dimensions(given[1]) == 1 and differs(list(given[1])[:3], drawn[:3], "", 1e-9) is None:
+        if wrong := explained(given[1], blind, "the number of blind trainings", counts, 1e-9):
+            # the law with repetition comes to the very best only in the limit, so where a search for it ends is open
+            if wrong in counts or _dimensions(given[1]) != 1 or differs(list(given[1])[:3], drawn[:3], "", 1e-9):
+                return wrong
             return "this is the law with repetition: here all blind trainings are of different architectures"
-        if wrong:
-            return wrong
     return None
 
 
@@ -210,34 +163,28 @@ EXERCISES = {
     "09.1": Exercise(
         check_skip,
         skip,
-        (
-            "A softmax over two logits a and b gives b the chance 1 / (1 + exp(a - b)).",
-            "Here a - b is -2q. The penalty sums p log(p / t) over both answers, no and yes.",
-            "yes = 1 / (1 + exp(-2 * q)); the targets are 1 - target for no and target for yes.",
-        ),
+        "A softmax over two logits a and b gives b the chance 1 / (1 + exp(a - b)).",
+        "Here a - b is -2q. The penalty sums p log(p / t) over both answers, no and yes.",
+        "yes = 1 / (1 + exp(-2 * q)); the targets are 1 - target for no and target for yes.",
         "the code's penalty and the true one agree at q = 0 and near -.27; between these the code's is the stronger",
     ),
     "09.2": Exercise(
         check_rewards,
         rewards,
-        (
-            "Go through the architectures one by one and carry the baseline along.",
-            "The reward is accuracy + weight * entropy; the baseline becomes decay * old + (1 - decay) * reward.",
-            "Only then is the advantage taken: reward minus the new baseline.",
-        ),
+        "Go through the architectures one by one and carry the baseline along.",
+        "The reward is accuracy + weight * entropy; the baseline becomes decay * old + (1 - decay) * reward.",
+        "Only then is the advantage taken: reward minus the new baseline.",
         "so a single advantage is exactly decay times what it would be the other way round: only a rescaling",
     ),
     "09.3": Exercise(
         check_saved,
         saved,
-        (
-            "`shared_scores.argsort()[::-1]` are the places from the highest score down; "
-            "`np.maximum.accumulate` keeps the best so far.",
-            "Sort the truths upwards. The best of m different ones is the i-th of them (i from 1) in C(i - 1, m - 1) "
-            "of the C(n, m) choices; `math.comb` counts them.",
-            "That gives the expected best of m blind trainings for m = 1 to n. For each value of the first curve "
-            "look for the smallest m that reaches it, less a tolerance of 1e-9.",
-        ),
+        "`shared_scores.argsort()[::-1]` are the places from the highest score down; "
+        "`np.maximum.accumulate` keeps the best so far.",
+        "Sort the truths upwards. The best of m different ones is the i-th of them (i from 1) in C(i - 1, m - 1) "
+        "of the C(n, m) choices; `math.comb` counts them.",
+        "That gives the expected best of m blind trainings for m = 1 to n. For each value of the first curve "
+        "look for the smallest m that reaches it, less a tolerance of 1e-9.",
         "with one training this is ENAS's derivation; where a count is below its place, sharing misled",
     ),
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import combinations_with_replacement, permutations, product
-from numbers import Real
 
 import numpy as np
 
 from nasbook.book.exercises import Exercise
+from nasbook.book.exercises.compare import whole
 
 
 def blocks(number, operations):
@@ -24,9 +24,7 @@ def check_blocks(answer) -> str | None:
         pairs = list(product(range(number + 1), range(operations)))
         right = len(list(combinations_with_replacement(pairs, 2)))
         given, n = answer(number, operations), len(pairs)
-        if getattr(given, "ndim", None) == 0 and hasattr(given, "item"):
-            given = given.item()  # an array or tensor of no dimension is a number as well
-        if isinstance(given, bool | str) or not isinstance(given, Real):
+        if whole(given) is None:
             return f"blocks({number}, {operations}) is {given!r}: a whole number is wanted"
         more = n + operations  # halves where block 1 is taken for block 2
         causes = {
@@ -37,7 +35,7 @@ def check_blocks(answer) -> str | None:
             more * (more + 1) // 2: "blocks are numbered from 1: block 1 has two inputs, not three",
         }
         if given != right:
-            return causes.get(given, f"blocks({number}, {operations}) is {given}, right is {right}")
+            return causes.get(whole(given), f"blocks({number}, {operations}) is {given}, right is {right}")
     return None
 
 
@@ -177,31 +175,25 @@ EXERCISES = {
     "10.1": Exercise(
         check_blocks,
         blocks,
-        (
-            "A half is an operation on an input. Block 1 has two inputs to choose from, block 2 three, and so on.",
-            "With n halves to choose from there are n * n ordered blocks, of which n have two equal halves.",
-            "The other n * n - n come in pairs: n + (n * n - n) / 2 = n (n + 1) / 2.",
-        ),
+        "A half is an operation on an input. Block 1 has two inputs to choose from, block 2 three, and so on.",
+        "With n halves to choose from there are n * n ordered blocks, of which n have two equal halves.",
+        "The other n * n - n come in pairs: n + (n * n - n) / 2 = n (n + 1) / 2.",
         "136, 300, 528, 820 and 1,176 in the space of PNAS: fewer than half of what the ordered count says",
     ),
     "10.2": Exercise(
         check_same_cell,
         same_cell,
-        (
-            "Try all orders of the blocks of one cell; five blocks have only 120.",
-            "An order renames: the block that stood at place p and moves to q is input q + 2 from now on.",
-            "Sort the two halves of every renamed block, and compare the list with that of the other cell.",
-        ),
+        "Try all orders of the blocks of one cell; five blocks have only 120.",
+        "An order renames: the block that stood at place p and moves to q is input q + 2 from now on.",
+        "Sort the two halves of every renamed block, and compare the list with that of the other cell.",
         "so 40,800 lists of two blocks are 31,620 cells, and no GPU trains one cell under two names",
     ),
     "10.3": Exercise(
         check_next_beam,
         next_beam,
-        (
-            "Collect the extensions of all cells of the beam before you choose among them.",
-            "`dict.fromkeys(...)` keeps each cell once, in order.",
-            "`sorted(candidates, key=predict, reverse=True)[:width]` are the best, the best first.",
-        ),
+        "Collect the extensions of all cells of the beam before you choose among them.",
+        "`dict.fromkeys(...)` keeps each cell once, in order.",
+        "`sorted(candidates, key=predict, reverse=True)[:width]` are the best, the best first.",
         "this line and a predictor are all of PNAS; how good must the predictor be before it beats drawing at random?",
     ),
 }

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
+from nasbook.book.exercises.compare import differs, explained
 
 M = np.array([[1.0, -2.0, 0.5], [0.25, 1.0, -1.0]])
 Q, U = np.array([0.5, -1.0]), np.array([0.2, 0.4, -0.4])
@@ -65,10 +65,7 @@ def check_mixed_term(answer) -> str | None:
             ),
             "the sign is turned round: the value at w + h v comes first": -right,
         }
-        for cause, wrong in causes.items():
-            if differs(given, wrong, "", rough) is None:
-                return cause
-        if wrong := differs(given, right, f"the mixed term at radius {radius:g}", rough):
+        if wrong := explained(given, right, f"the mixed term at radius {radius:g}", causes, rough):
             return wrong
     return None
 
@@ -89,10 +86,7 @@ def check_unrolled(answer) -> str | None:
     }
     found = [answer(*case) for case in cases]
     right = np.array(list(cases.values()))
-    if differs(found, right, "", math.inf):
-        return differs(found, right, "the list of your four answers")
-    parts = np.array(list(cases)).T
-    alpha, w, xi, momentum, velocity, decay = parts
+    alpha, w, xi, momentum, velocity, decay = np.array(list(cases)).T
     causes = {
         "the second term is missing: w' moves with alpha too, dw'/dalpha = 2 xi": right - 2 * xi * alpha,
         "the second term has the wrong sign: dw'/dalpha is +2 xi": right - 4 * xi * alpha,
@@ -106,10 +100,7 @@ def check_unrolled(answer) -> str | None:
         "this is first order: there w is not moved at all": w - 2,
         "this is the gradient along the floor w = alpha, 2 alpha - 2, which one step does not reach": 2 * alpha - 2,
     }
-    for cause, wrong in causes.items():
-        if differs(found, wrong, "") is None:
-            return cause
-    return differs(found, right, "the list of your four answers")
+    return explained(found, right, "the list of your four answers", causes)
 
 
 def derive(p, nodes, none):
@@ -153,10 +144,7 @@ def check_derive(answer) -> str | None:
             _cell(LAW, -np.concatenate([np.arange(count) for _, count in ENDS]))
         ),
     }
-    for cause, wrong in causes.items():
-        if np.array_equal(found, wrong):
-            return cause
-    return differs(found, right, what, 0)
+    return explained(found, right, what, causes, 0)
 
 
 def _cell(p, strength=None, none=0) -> np.ndarray:
@@ -180,31 +168,25 @@ EXERCISES = {
     "11.1": Exercise(
         check_mixed_term,
         mixed_term,
-        (
-            "A derivative along v: how much does `slope` change between two points on the line w + h v?",
-            "The points are w + h v and w - h v with h = radius / |v|, so each lies `radius` away from w.",
-            "`(slope(w + h * v) - slope(w - h * v)) / (2 * h)`, with the brackets around `2 * h`.",
-        ),
+        "A derivative along v: how much does `slope` change between two points on the line w + h v?",
+        "The points are w + h v and w - h v with h = radius / |v|, so each lies `radius` away from w.",
+        "`(slope(w + h * v) - slope(w - h * v)) / (2 * h)`, with the brackets around `2 * h`.",
         "two gradients in place of a second derivative, and the divisor is the right one",
     ),
     "11.2": Exercise(
         check_unrolled,
         unrolled,
-        (
-            "Write w' first: w minus xi times (momentum * velocity + 2 (w - alpha) + decay * w).",
-            "L_valid is alpha w' - 2 alpha + 1, and alpha stands in it twice: openly, and within w'.",
-            "The derivative is w' - 2 + alpha * dw'/dalpha; momentum and decay do not depend on alpha.",
-        ),
+        "Write w' first: w minus xi times (momentum * velocity + 2 (w - alpha) + decay * w).",
+        "L_valid is alpha w' - 2 alpha + 1, and alpha stands in it twice: openly, and within w'.",
+        "The derivative is w' - 2 + alpha * dw'/dalpha; momentum and decay do not depend on alpha.",
         "momentum and decay change the point w', and leave the second term as it is",
     ),
     "11.3": Exercise(
         check_derive,
         derive,
-        (
-            "Node 0 has the rows 0 and 1, node 1 the rows 2, 3 and 4; node i has i + 2 rows, one an input.",
-            "The strength of a row is its largest probability besides `none`; do not renormalise.",
-            "Sort the rows of a node by strength, keep two, and on each take the argmax besides `none`.",
-        ),
+        "Node 0 has the rows 0 and 1, node 1 the rows 2, 3 and 4; node i has i + 2 rows, one an input.",
+        "The strength of a row is its largest probability besides `none`; do not renormalise.",
+        "Sort the rows of a node by strength, keep two, and on each take the argmax besides `none`.",
         "the search ends with these few comparisons, and how narrow they were is not written into the cell",
     ),
 }

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
+from nasbook.book.exercises.compare import differs, explained
 
 
 def gumbel_max(alpha, u):
@@ -27,21 +27,17 @@ def check_gumbel_max(answer) -> str | None:
     right = (-np.log(u) / p).argmin(axis=1)
     causes = {
         "the noise is -log(-log u): without the minus signs the least likely operations win": (
-            alpha + np.log(-np.log(u))
-        ).argmax(axis=1),
+            (alpha + np.log(-np.log(u))).argmax(axis=1)
+        ),
         "-log u is exponential noise; a Gumbel variable takes the logarithm once more, -log(-log u)": (
-            alpha - np.log(u)
-        ).argmax(axis=1),
+            (alpha - np.log(u)).argmax(axis=1)
+        ),
         "every row draws the likeliest operation: is the noise added?": np.zeros(len(u)),
         "this inverts the distribution function with the first number of a row: a right draw, but not the trick": (
-            u[:, :1] > p.cumsum()
-        ).sum(axis=1),
+            (u[:, :1] > p.cumsum()).sum(axis=1)
+        ),
     }
-    for cause, wrong in causes.items():
-        if differs(given, wrong, "", 0) is None:
-            return cause
-    wrong = differs(given, right, "the drawn operations", 0)
-    if wrong:
+    if wrong := explained(given, right, "the drawn operations", causes, 0):
         return wrong
     # Uniform numbers of a computer can be 0, and rounded ones 1; operation 2 is switched off.
     ends = np.array([[0.5, 0.5, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 0.0, 0.5]])
@@ -81,11 +77,7 @@ def check_executed_gradient(answer) -> str | None:
         "only the drawn operation's logit moves: the softmax lets the other logits move as well": [1.0, 0.0, 0.0],
         "the sign is turned round: this is a step downhill, wanted is the gradient": [-1.0, 0.6, 0.4],
     }
-    for cause, wrong in causes.items():
-        if differs(given, wrong, "") is None:
-            return cause
-    wrong = differs(given, [1.0, -0.6, -0.4], "the gradient for the soft sample (.5, .3, .2)")
-    if wrong:
+    if wrong := explained(given, [1.0, -0.6, -0.4], "the gradient for the soft sample (.5, .3, .2)", causes):
         return wrong
     alpha, noise = np.array([0.3, -0.4, 0.1, 0.8]), np.array([-0.2, 0.9, 2.0, 0.1])
     slopes, tau = np.array([0.7, 1.5, -0.6, 0.2]), 3.0
@@ -123,10 +115,8 @@ def check_set_probability(answer) -> str | None:
         "the orders are not equally likely: what is left after the first path depends on which it took": 2 * one,
         "this is the chance that the first path lies in the set; the others must as well": 0.5,
     }
-    for cause, wrong in causes.items():
-        if differs(given, wrong, "") is None:
-            return cause
-    wrong = differs(given, 0.35 * 0.15 / 0.65 + 0.15 * 0.35 / 0.85, "the probability of two of four operations")
+    right = 0.35 * 0.15 / 0.65 + 0.15 * 0.35 / 0.85
+    wrong = explained(given, right, "the probability of two of four operations", causes)
     many = np.arange(1, 11) / 55
     for p, chosen in ((np.array([0.5, 0.3, 0.2]), (2,)), (many, (9, 0, 4)), (many, (0, 1, 2, 3, 5, 7, 8, 9))):
         wrong = wrong or differs(answer(p, chosen), _taken(p, chosen), f"the probability of {len(chosen)} operations")
@@ -149,31 +139,25 @@ EXERCISES = {
     "13.1": Exercise(
         check_gumbel_max,
         gumbel_max,
-        (
-            "The noise is g = -log(-log u), one number for each operation; the largest of alpha + g wins its row.",
-            "What is the noise at u = 0 and at u = 1, and what does argmax make of NaN?",
-            "`np.clip(u, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)` keeps both logarithms finite.",
-        ),
+        "The noise is g = -log(-log u), one number for each operation; the largest of alpha + g wins its row.",
+        "What is the noise at u = 0 and at u = 1, and what does argmax make of NaN?",
+        "`np.clip(u, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)` keeps both logarithms finite.",
         "a categorical draw by one argmax, and no uniform number can break it",
     ),
     "13.2": Exercise(
         check_executed_gradient,
         executed_gradient,
-        (
-            "One term of the loss depends on alpha: slopes[k] times the soft weight of k, the drawn operation.",
-            "The derivative of a softmax weight h[k] in its own logit is h[k] (1 - h[k]), in another's -h[k] h[j].",
-            "The logits are divided by tau before the softmax, and so is the derivative.",
-        ),
+        "One term of the loss depends on alpha: slopes[k] times the soft weight of k, the drawn operation.",
+        "The derivative of a softmax weight h[k] in its own logit is h[k] (1 - h[k]), in another's -h[k] h[j].",
+        "The logits are divided by tau before the softmax, and so is the derivative.",
         "the drawn operation alone ran, and every logit of the edge moved",
     ),
     "13.3": Exercise(
         check_set_probability,
         set_probability,
-        (
-            "Plackett-Luce gives the probability of one order; add up the orders of the set.",
-            "After operation k the others share 1 - p_k: an order's factors are p_j / (1 - what has been taken).",
-            "Or without orders: sum over the subsets T of the set of (-1)^|T| r / (r + p(T)), r what lies outside.",
-        ),
+        "Plackett-Luce gives the probability of one order; add up the orders of the set.",
+        "After operation k the others share 1 - p_k: an order's factors are p_j / (1 - what has been taken).",
+        "Or without orders: sum over the subsets T of the set of (-1)^|T| r / (r + p(T)), r what lies outside.",
         "2^K terms instead of K! orders: the set law of a step of MSG-DAS, at every K",
     ),
 }

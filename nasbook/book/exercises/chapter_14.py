@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
+from nasbook.book.exercises.compare import differs, explained
 
 
 def operations_run(net, path, execute):
@@ -65,85 +65,68 @@ def _check_mean_gradient(answer):
     t = np.arange(-60, 60, 0.01)
     places = (math.log(9), -2.0, 0.5)
     found = [answer(d) for d in places]
-    wrong = differs(found, [float(np.sum(_logistic(t) * _logistic(t - d)) * 0.01) for d in places], "the mean", 1e-8)
-    if wrong is None:
-        try:
-            middle = answer(0.0)
-        except ZeroDivisionError:
-            middle = math.nan
-        if isinstance(middle, float) and math.isnan(middle):
-            return (
-                "at d = 0 your formula is 0 / 0; two operations with equal logits are no exception, so give the limit"
-            )
-        return differs(middle, 1 / 6, "the mean at d = 0", 1e-6)
-    if differs(found, [_logistic(d) for d in places], "") is None:
-        return "this is the true gradient p_1 (1 - p_1), which the mean tends to as tau falls; here tau is 1"
-    if differs(found, [_where_drawn(t, d) for d in places], "", 1e-3) is None:
-        return "this is the part where operation 1 is drawn, t > 0; the full estimator has the other part as well"
-    return wrong
+    product = [_logistic(t) * _logistic(t - d) * 0.01 for d in places]
+    causes = {
+        "this is the true gradient p_1 (1 - p_1), which the mean tends to as tau falls; here tau is 1": (
+            [_logistic(d) for d in places]
+        ),
+        "this is the part where operation 1 is drawn, t > 0; the full estimator has the other part as well": (
+            [part[t > 0].sum() for part in product]
+        ),
+    }
+    if wrong := explained(found, [part.sum() for part in product], "the mean", causes, 1e-8, near=1e-3):
+        return wrong
+    try:
+        middle = answer(0.0)
+    except ZeroDivisionError:
+        middle = math.nan
+    if isinstance(middle, float) and math.isnan(middle):
+        return "at d = 0 your formula is 0 / 0; two operations with equal logits are no exception, so give the limit"
+    return differs(middle, 1 / 6, "the mean at d = 0", 1e-6)
 
 
 def _check_seeds_needed(answer):
     # the first two are the sample sizes that tables of the paired t-test print for effects of .5 and .2
     cases = {(0.02, 0.01): 34, (0.05, 0.01): 199, (0.01, 0.01): 10}
+    causes = {
+        "these are the normal distribution's numbers; a spread from few seeds is itself uncertain: use t": [32, 197, 8],
+        "this is the one-sided test; nobody knew before the search which cell would win, so test both sides": (
+            [27, 156, 8]
+        ),
+        "with so few, the difference is found in half of all cases only; power .8 needs more": [18, 99, 7],
+    }
     found = [answer(*case) for case in cases]
-    wrong = differs(found, list(cases.values()), "the number of seeds", 0)
-    if wrong is None:
-        return None
-    for typical, said in (
-        (
-            [32, 197, 8],
-            "these are the normal distribution's numbers; a spread from few seeds is itself uncertain: use t",
-        ),
-        (
-            [27, 156, 8],
-            "this is the one-sided test; nobody knew before the search which cell would win, so test both sides",
-        ),
-        ([18, 99, 7], "with so few, the difference is found in half of all cases only; power .8 needs more"),
-    ):
-        if differs(found, typical, "", 1) is None:
-            return said
-    return wrong
+    return explained(found, list(cases.values()), "the number of seeds", causes, 0, near=1)
 
 
 def _logistic(t):
     return 1 / (2 + 2 * np.cosh(t))
 
 
-def _where_drawn(t, d):
-    return float(np.sum((_logistic(t) * _logistic(t - d))[t > 0]) * 0.01)
-
-
 EXERCISES = {
     "14.1": Exercise(
         _check_operations_run,
         operations_run,
-        (
-            "An operation is a torch module: `register_forward_hook` calls a function of yours whenever it has run.",
-            "The operations are `for cell in net.cells for edge in cell.edges for operation in edge`.",
-            "Keep what `register_forward_hook` returns, run `net(images, path, execute=execute)`, `.remove()` each.",
-        ),
+        "An operation is a torch module: `register_forward_hook` calls a function of yours whenever it has run.",
+        "The operations are `for cell in net.cells for edge in cell.edges for operation in edge`.",
+        "Keep what `register_forward_hook` returns, run `net(images, path, execute=execute)`, `.remove()` each.",
         "one operation an edge is 42 of 336: an eighth of the work, and of the reason for GDAS",
     ),
     "14.2": Exercise(
         _check_mean_gradient,
         mean_gradient,
-        (
-            "The integral is a convolution, since the logistic density is even: the density of a sum of two variables.",
-            "Put u = exp(t) and r = exp(d): the integrand becomes r u / ((1 + u)^2 (r + u)^2), a rational function.",
-            "The result is r ((d - 2) r + d + 2) / (r - 1)^3, and 1/6 at d = 0.",
-        ),
+        "The integral is a convolution, since the logistic density is even: the density of a sum of two variables.",
+        "Put u = exp(t) and r = exp(d): the integrand becomes r u / ((1 + u)^2 (r + u)^2), a rational function.",
+        "The result is r ((d - 2) r + d + 2) / (r - 1)^3, and 1/6 at d = 0.",
         "the bias of straight-through at tau = 1 is now a formula: 1/6 where the truth is 1/4",
     ),
     "14.3": Exercise(
         _check_seeds_needed,
         seeds_needed,
-        (
-            "Power is the chance that the test finds a difference of this size. Try n = 2, 3, ... until it is .8.",
-            "Under a true difference, t is distributed as noncentral t with shift sqrt(n) * difference / spread.",
-            "limit = stats.t.ppf(.975, n - 1); power = stats.nct.sf(limit, n - 1, shift) + "
-            "stats.nct.cdf(-limit, n - 1, shift).",
-        ),
+        "Power is the chance that the test finds a difference of this size. Try n = 2, 3, ... until it is .8.",
+        "Under a true difference, t is distributed as noncentral t with shift sqrt(n) * difference / spread.",
+        "limit = stats.t.ppf(.975, n - 1); power = stats.nct.sf(limit, n - 1, shift) + "
+        "stats.nct.cdf(-limit, n - 1, shift).",
         "half the difference costs four times the seeds, so small gains are easier claimed than shown",
     ),
 }

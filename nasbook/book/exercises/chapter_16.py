@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs
-
-LAW = (0.5, 0.3, 0.2)
+from nasbook.book.exercises.compare import differs, explained
 
 
 def second_draw(p):
@@ -23,28 +22,24 @@ def second_draw(p):
 def check_second_draw(answer) -> str | None:
     # by hand, over the six orders: .3 * .5/.7 + .2 * .5/.8, and so on
     right = (0.33928571, 0.375, 0.28571429)
-    given = answer(np.array(LAW))
+    law = (0.5, 0.3, 0.2)
+    given = answer(np.array(law))
     causes = {
-        LAW: "this is the law of the first draw; the second finds one operation gone, most often the likeliest",
-        (0.25, 0.21, 0.16): "it sums to .62: what is left after the first draw must be divided by its sum, 1 - p_i",
-        (0.25, 0.35, 0.4): "the first operation is gone, but the others are not equally likely: weigh them by p",
-        (0.83928571, 0.675, 0.48571429): "this is the chance of either draw; leave out that of the first",
+        "this is the law of the first draw; the second finds one operation gone, most often the likeliest": law,
+        "it sums to .62: what is left after the first draw must be divided by its sum, 1 - p_i": (0.25, 0.21, 0.16),
+        "the first operation is gone, but the others are not equally likely: weigh them by p": (0.25, 0.35, 0.4),
+        "this is the chance of either draw; leave out that of the first": (0.83928571, 0.675, 0.48571429),
     }
-    for wrong, cause in causes.items():
-        if differs(given, wrong, "") is None:
-            return cause
     four = np.array([0.4, 0.3, 0.2, 0.1])
     orders = [(i, j, four[i] * four[j] / (1 - four[i])) for i in range(4) for j in range(4) if i != j]
     enumerated = [sum(chance for _, second, chance in orders if second == j) for j in range(4)]
-    return differs(given, right, "the law of the second draw") or differs(
+    return explained(given, right, "the law of the second draw", causes) or differs(
         answer(four), enumerated, "the law of the second draw from (.4, .3, .2, .1)"
     )
 
 
 def guided_loss(scores, teacher_scores, labels, weight):
     """Logits (B, C) of sub-graph and super-net, labels (B,): the mean loss, and its gradient in ``scores`` (B, C)."""
-    from scipy.special import log_softmax, softmax
-
     soft, log_q = softmax(teacher_scores, axis=1), log_softmax(scores, axis=1)
     hard = np.eye(scores.shape[1])[labels]  # (B,) -> (B, C)
     loss = -((hard + weight * soft) * log_q).sum(axis=1).mean()
@@ -58,7 +53,7 @@ def check_guided_loss(answer) -> str | None:
     if not isinstance(given, tuple | list) or len(given) != 2:
         return "two results are wanted, the loss and its gradient in the sub-graph's logits"
     loss, slope = given
-    p, q = _softmax(teacher), _softmax(student)
+    p, q = softmax(teacher, axis=1), softmax(student, axis=1)
     own, guide = -np.log(q[[0, 1], labels]).mean(), -(p * np.log(q)).sum(axis=1)
     causes = {
         "the sign is the printed one: it rewards the sub-graph for moving away from the teacher": (
@@ -72,22 +67,18 @@ def check_guided_loss(answer) -> str | None:
             own + weight * (guide + (p * np.log(p)).sum(axis=1)).mean()
         ),
     }
-    for cause, wrong in causes.items():
-        if differs(loss, wrong, "") is None:
-            return cause
-    if wrong := differs(loss, own + weight * guide.mean(), "the loss"):
-        return wrong
     right = _slope(student, p, labels, weight)
-    if differs(slope, 2 * right, "", 1e-6) is None:
-        return "this is the gradient of the sum over the batch: the loss is a mean, so divide by B"
-    return differs(slope, right, "the gradient in the sub-graph's logits")
+    slopes = {"this is the gradient of the sum over the batch: the loss is a mean, so divide by B": 2 * right}
+    return explained(loss, own + weight * guide.mean(), "the loss", causes) or explained(
+        slope, right, "the gradient in the sub-graph's logits", slopes
+    )
 
 
 def _slope(scores, soft, labels, weight) -> np.ndarray:
     """Central differences of the loss in each logit, (B, C)."""
 
     def loss(scores):
-        log_q = np.log(_softmax(scores))
+        log_q = np.log(softmax(scores, axis=1))
         return -(log_q[range(len(labels)), labels] + weight * (soft * log_q).sum(axis=1)).mean()
 
     found = np.zeros_like(scores)
@@ -125,12 +116,9 @@ def check_seed_chance(answer) -> str | None:
         ],
         "this is the share of pixels that is dropped: a seed drops side^2 of them": [1 - k for n, s, k in cases],
     }
-    for cause, wrong in typical.items():
-        if differs(found, wrong, "", 1e-4) is None:
-            return cause
-    return differs(found, list(cases.values()), "the chance for (3, 2), (5, 5) and (6, 1)", 1e-5) or differs(
-        _share(answer(8, 3, 0.9), 8, 3), 0.9, "the share that your chance keeps of an 8 x 8 map with blocks of 3", 1e-5
-    )
+    wrong = explained(found, list(cases.values()), "the chance for (3, 2), (5, 5) and (6, 1)", typical, 1e-5, near=1e-4)
+    kept = "the share that your chance keeps of an 8 x 8 map with blocks of 3"
+    return wrong or differs(_share(answer(8, 3, 0.9), 8, 3), 0.9, kept, 1e-5)
 
 
 def _share(chance, size, side):
@@ -143,42 +131,31 @@ def _share(chance, size, side):
     return kept / size**2
 
 
-def _softmax(logits):
-    grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return grown / grown.sum(axis=1, keepdims=True)
-
-
 EXERCISES = {
     "16.1": Exercise(
         check_second_draw,
         second_draw,
-        (
-            "Condition on the first draw: it is operation i with probability p_i.",
-            "Given i, operation j other than i has p_j / (1 - p_i), and i has 0.",
-            "Sum p_i * p_j / (1 - p_i) over all i other than j.",
-        ),
+        "Condition on the first draw: it is operation i with probability p_i.",
+        "Given i, operation j other than i has p_j / (1 - p_i), and i has 0.",
+        "Sum p_i * p_j / (1 - p_i) over all i other than j.",
         "the second sub-graph explores: its law is flatter than softmax(alpha), and the rare operation gains",
     ),
     "16.2": Exercise(
         check_guided_loss,
         guided_loss,
-        (
-            "Two cross-entropies: with the labels, and with the teacher's probabilities times `weight`.",
-            "A cross-entropy is minus the sum of target times log-probability; its gradient in the logits is "
-            "probability minus target.",
-            "With q = softmax(scores), p = softmax(teacher_scores), y one-hot: gradient (q - y + weight (q - p)) / B.",
-        ),
+        "Two cross-entropies: with the labels, and with the teacher's probabilities times `weight`.",
+        "A cross-entropy is minus the sum of target times log-probability; its gradient in the logits is "
+        "probability minus target.",
+        "With q = softmax(scores), p = softmax(teacher_scores), y one-hot: gradient (q - y + weight (q - p)) / B.",
         "sign and mean are right, and the pull of the teacher is weight (q - p): zero where both agree",
     ),
     "16.3": Exercise(
         check_seed_chance,
         seed_chance,
-        (
-            "A pixel survives if none of the blocks that can cover it has its seed: (1 - chance)^blocks.",
-            "In one direction, pixel t lies under the blocks that start from t - side + 1 to t, inside the map; in two "
-            "directions the counts multiply.",
-            "The mean of (1 - chance)^blocks over the map falls in `chance`: bisect until it is `keep`.",
-        ),
+        "A pixel survives if none of the blocks that can cover it has its seed: (1 - chance)^blocks.",
+        "In one direction, pixel t lies under the blocks that start from t - side + 1 to t, inside the map; in two "
+        "directions the counts multiply.",
+        "The mean of (1 - chance)^blocks over the map falls in `chance`: bisect until it is `keep`.",
         "now the kept share is exact; the usual formula drops a little less than it says, because blocks overlap",
     ),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 
 
@@ -29,3 +31,28 @@ def differs(given, right, what: str, tolerance: float = 1e-6) -> str | None:
     # as many digits as it takes to see a difference, which single precision makes late
     digits = next((n for n in (6, 10) if f"{got[place]:.{n}g}" != f"{want[place]:.{n}g}"), 17)
     return f"{entry}{what} is {got[place]:.{digits}g}, right is {want[place]:.{digits}g}"
+
+
+def explained(given, right, what: str, causes: dict, tolerance: float = 1e-6, near: float | None = None) -> str | None:
+    """As ``differs``, but the cause in place of the numbers where ``given`` is what a typical mistake gives."""
+    wrong = differs(given, right, what, tolerance)
+    return wrong and (cause(given, causes, tolerance if near is None else near) or wrong)
+
+
+def cause(given, causes: dict, tolerance: float = 1e-6) -> str | None:
+    """The sentence of the first of ``causes``, {sentence: what that mistake gives}, that ``given`` equals."""
+    return next((said for said, wrong in causes.items() if differs(given, wrong, "", tolerance) is None), None)
+
+
+def holds(given, count: int) -> bool:
+    """Whether ``given`` holds ``count`` things: a tuple or a list, but an array of so many numbers or rows as well."""
+    if isinstance(given, tuple | list):
+        return len(given) == count
+    return tuple(getattr(given, "shape", ()))[:1] == (count,)
+
+
+def whole(given) -> int | None:
+    """The whole number that ``given`` is, be it a NumPy scalar or an array or tensor of no dimension; or None."""
+    if getattr(given, "ndim", None) == 0 and hasattr(given, "item"):
+        given = given.item()
+    return int(given) if isinstance(given, Real) and not isinstance(given, bool) and given % 1 == 0 else None

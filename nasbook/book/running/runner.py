@@ -24,7 +24,6 @@ from nasbook.book.running import execution, notebook_files
 from nasbook.book.running.execution import NotebookFailed
 from nasbook.book.running.watch import Stopped, Watch
 
-PROFILES = ("smoke", "lesson", "paper")
 CELL_SECONDS = {"smoke": 600, "lesson": 4 * 3600, "paper": None}
 
 
@@ -91,7 +90,7 @@ def prepare(name: str, given: dict[str, str], out: str | None, cell_seconds: int
         one_of(key, defaults, f"parameter of {path.stem}")
         parameters[key] = _value(text, defaults[key])
         _check_type(key, parameters[key], defaults[key])
-    profile = one_of(parameters.get("PROFILE", "smoke"), PROFILES, "profile")
+    profile = one_of(parameters.get("PROFILE", "smoke"), CELL_SECONDS, "profile")
     if "SEED" in parameters:
         checked_seed(parameters["SEED"])
     changed = {key: value for key, value in parameters.items() if value != defaults[key]}

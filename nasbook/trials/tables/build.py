@@ -15,16 +15,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
-from nasbook.base import machine
+from nasbook.base import checks, machine
 from nasbook.base.errors import NasbookError
-from nasbook.base.files import folder_path, read_json, write_atomically
+from nasbook.base.files import folder_path, locked, read_json, write_atomically
 from nasbook.base.progress import reporter
 from nasbook.datasets.images import ImageData, load
 from nasbook.runs.folder import FORMAT, known_format, update_manifest
@@ -47,12 +45,11 @@ def build(
     the folder holds a table of another protocol or another process writes it, or if it cannot be written.
     """
     for name, value in (("seeds", seeds), ("workers", workers), ("limit", 1 if limit is None else limit)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise NasbookError(f"{name} is {value!r}; it must be a whole number of at least 1")
+        checks.whole(value, name, 1)
     place = cellbench.folder() if out is None else folder_path(out)
     protocol = protocol or Protocol()
     data = load(protocol.data, machine.device(), protocol.size)
-    with _alone(place):
+    with locked(place / ".lock", f"another process is building the table in {place}: wait for it"):
         seeds = _begin(place, protocol, seeds, data)
         rows, damaged = read_rows(place / FILE, protocol.counts)
         known = {key: rows[key] for key in cellbench.wanted(seeds) if key in rows}
@@ -74,23 +71,6 @@ def build(
         if len(known) == total:
             _finish(place, {key: known[key] for key in cellbench.wanted(seeds)}, protocol)
     return cellbench.verify(place)
-
-
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Holds the folder's lock. Raises NasbookError if another process does, or the folder cannot be made."""
-    lock = FileLock(place / ".lock")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise NasbookError(f"another process is building the table in {place}: wait for it") from error
-    except OSError as error:
-        raise NasbookError(f"cannot write into {place}: {error.strerror or error}; choose another folder") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _begin(place: Path, protocol: Protocol, seeds: int, data: ImageData) -> int:

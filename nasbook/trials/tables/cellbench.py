@@ -28,11 +28,10 @@ SPACE = EdgeSpace(CELLBENCH_OPERATIONS)
 
 
 class Shipped(NamedTuple):
-    """What a folder holds: all whole rows and the numbers of the damaged lines; then, from its manifest, the protocol,
-    the number of seeds and of classes, of images in each split, and the checksum of the file once it is complete."""
+    """What a folder holds: all rows; then, from its manifest, the protocol, the number of seeds and of classes, of
+    images in each split, and the checksum of the file once it is complete."""
 
     rows: dict[Key, Trained]
-    damaged: list[int]
     protocol: Protocol
     seeds: int
     classes: int
@@ -57,7 +56,7 @@ def wanted(seeds: int) -> list[Key]:
 
 
 def read(place: Path) -> Shipped:
-    """The folder's contents, damaged lines left out. Raises NasbookError if there is no table or no protocol."""
+    """The folder's contents. Raises NasbookError if there is no table or no protocol, and for damaged lines."""
     if not (place / "manifest.json").exists() or not (place / FILE).exists():
         raise NasbookError(f"no table in {place}: `nasbook bench build` makes one, and may be stopped and continued")
     manifest = known_format(read_json(place / "manifest.json"), place / "manifest.json")
@@ -71,7 +70,12 @@ def read(place: Path) -> Shipped:
         facts = (protocol, *numbers, images, manifest.get("sha256"))
     except (KeyError, TypeError, NasbookError) as error:
         raise NasbookError(f"{place / 'manifest.json'} is damaged ({error}); {_mend(place)}") from error
-    return Shipped(*read_rows(place / FILE, protocol.counts), *facts)
+    rows, damaged = read_rows(place / FILE, protocol.counts)
+    if damaged:
+        lines = f"line{'s' if len(damaged) > 1 else ''} {', '.join(map(str, damaged[:5]))}"
+        more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
+        raise NasbookError(f"{place / FILE} is damaged in {lines}{more}; {_mend(place)}")
+    return Shipped(rows, *facts)
 
 
 def _counter(found: Shipped) -> Callable[[str], Count]:
@@ -89,8 +93,6 @@ def load(path: str | Path | None = None) -> Table:
     place = folder() if path is None else folder_path(path)
     place = place.parent if place.name == FILE else place
     found = read(place)
-    if found.damaged:
-        raise NasbookError(_complaint(place, found.damaged))
     counts, names = found.protocol.counts, list(groups())
     shape = (len(names), len(counts), found.seeds)
     arrays = {name: np.full(shape, np.nan) for name in ("valid", "test", "train_loss", "valid_loss", "seconds")}
@@ -129,8 +131,6 @@ def verify(path: str | Path | None = None) -> str:
     place = folder() if path is None else folder_path(path)
     found = read(place)
     counts = found.protocol.counts
-    if found.damaged:
-        raise NasbookError(_complaint(place, found.damaged))
     complete, counter = set(wanted(found.seeds)), _counter(found)
     for key, row in found.rows.items():
         within = all(0 <= n <= found.images[split] for split in ("valid", "test") for n in getattr(row, split))
@@ -157,12 +157,6 @@ def verify(path: str | Path | None = None) -> str:
 def _lacking(place: Path, missing: int, there: int) -> str:
     command = "nasbook bench build" if place == folder() else f"nasbook bench build --out {place}"
     return f"{missing} of its {missing + there} trainings are missing, and `{command}` makes them"
-
-
-def _complaint(place: Path, damaged: list[int]) -> str:
-    lines = f"line{'s' if len(damaged) > 1 else ''} {', '.join(map(str, damaged[:5]))}"
-    more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
-    return f"{place / FILE} is damaged in {lines}{more}; {_mend(place)}"
 
 
 def _mend(place: Path) -> str:
