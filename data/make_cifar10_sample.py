@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from nasbook.base.files import write_atomically
 from nasbook.datasets.arrays import Arrays, digest
 from nasbook.datasets.download import full
 from nasbook.datasets.local import sample, sample_folder, stratified
-from nasbook.base.files import write_atomically
 
 SEED = 0
 TRAIN_PER_CLASS, TEST_PER_CLASS = 400, 100

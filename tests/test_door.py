@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import nasbook
-from nasbook.book.running import notebook_files
 from nasbook.book import chapters
+from nasbook.book.running import notebook_files
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

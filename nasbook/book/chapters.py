@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from nasbook.book.running import notebook_files
 from nasbook.base.files import repository, write_atomically
+from nasbook.book.running import notebook_files
 
 CHAPTERS = {
     "00_start_here": ("Start here", "the first search, and how to read its picture"),

@@ -97,9 +97,9 @@ def hidden_errors(notebook: NotebookNode) -> list[str]:
 def normalised(notebook: NotebookNode) -> NotebookNode:
     """A copy that holds nothing which differs from run to run or from machine to machine without need.
 
-    Widget state and views, papermill's and Jupyter's times and paths, the Python version and empty tag
-    lists go, and what one stream printed is one output; sources, outputs, execution counts, cell ids and tags stay. A view without its state hides
-    the still picture beside it, so both go.
+    Widget state and views, papermill's and Jupyter's times and paths, the Python version and empty tag lists go, and
+    what one stream printed is one output; sources, outputs, execution counts, cell ids and tags stay. A view without
+    its state hides the still picture beside it, so both go.
     """
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
