@@ -14,7 +14,7 @@ from nasbook.base.errors import NasbookError
 from nasbook.spaces.operations import StridedPointwise
 
 SAFE_CHANNELS = 8
-"""Input channels a group from which oneDNN's strided 1x1 convolutions were found right, with each set of registers."""
+"""Input channels from which oneDNN's strided 1x1 convolutions were found right, with each set of registers."""
 
 
 def stream(seed: int, name: str) -> torch.Generator:
@@ -45,14 +45,13 @@ def memory_format(device: torch.device, channels_last: bool | None) -> torch.mem
 
 def check_convolutions(net: nn.Module, device: torch.device, channels_last: bool | None) -> None:
     """Raise NasbookError if ``net`` has a convolution that corrupts memory on many CPUs (uxlfoundation/oneDNN issue
-    6035): a strided 1x1 one of fewer than 8 input channels a group, channels last."""
+    6035): a strided 1x1 one of fewer than 8 input channels, channels last."""
     if device.type != "cpu" or memory_format(device, channels_last) != torch.channels_last:
         return
     for name, layer in net.named_modules():
-        pointwise = (
-            isinstance(layer, nn.Conv2d) and not isinstance(layer, StridedPointwise) and layer.kernel_size == (1, 1)
-        )
-        if pointwise and layer.stride != (1, 1) and layer.in_channels // layer.groups < SAFE_CHANNELS:
+        if not isinstance(layer, nn.Conv2d) or isinstance(layer, StridedPointwise) or layer.groups > 1:
+            continue
+        if layer.kernel_size == (1, 1) != layer.stride and layer.in_channels < SAFE_CHANNELS:
             raise NasbookError(
                 f"the layer {name!r} is a 1x1 convolution of stride {layer.stride[0]} on {layer.in_channels} channels, "
                 "which PyTorch computes wrongly on many CPUs if channels lie last: make it with "

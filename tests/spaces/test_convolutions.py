@@ -22,6 +22,7 @@ from nasbook.spaces.layers.skip_layers import Layer, SkipStack
 from nasbook.spaces.layers.skip_networks import SkipNetwork
 from nasbook.spaces.names import DARTS_OPERATIONS
 from nasbook.spaces.operations import OPERATIONS, FactorizedReduce, StridedPointwise, convolution, every
+from nasbook.training.numerics import check_convolutions
 from nasbook.trials import evaluators
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -128,17 +129,23 @@ def test_the_odd_half_begins_one_pixel_later():
 
 
 class Plain(nn.Module):
-    def __init__(self, channels=4, stride=2):
+    def __init__(self, channels=4, stride=2, groups=1):
         super().__init__()
         self.stem = nn.Conv2d(3, channels, 3, padding=1)
-        self.shortcut = nn.Conv2d(channels, 8, 1, stride=stride)
+        self.shortcut = nn.Conv2d(channels, 8, 1, stride=stride, groups=groups)
         self.classifier = nn.Linear(8, 10)
 
     def forward(self, x):
         return self.classifier(self.shortcut(self.stem(x)).mean(dim=(2, 3)))
 
 
-def test_a_network_that_would_corrupt_memory_is_refused_before_it_trains(digits, tmp_path):
+@pytest.mark.parametrize("net", [Plain(2), Plain(7), Plain(4, (1, 2))])
+def test_a_network_that_would_corrupt_memory_is_refused(net):
+    with pytest.raises(nb.NasbookError, match="'shortcut' is a 1x1 convolution of stride"):
+        check_convolutions(net, torch.device("cpu"), None)
+
+
+def test_it_is_refused_before_it_trains(digits, tmp_path):
     with pytest.raises(
         nb.NasbookError, match=r"'shortcut' is a 1x1 convolution of stride 2 on 4 channels.*channels_last"
     ):
@@ -149,6 +156,8 @@ def test_a_network_that_would_corrupt_memory_is_refused_before_it_trains(digits,
         judge("one", 0)
 
 
-@pytest.mark.parametrize(("net", "settings"), [(Plain(8), {}), (Plain(4, 1), {}), (Plain(), {"channels_last": False})])
+@pytest.mark.parametrize(
+    ("net", "settings"), [(Plain(8), {}), (Plain(4, 1), {}), (Plain(4, 2, 2), {}), (Plain(), {"channels_last": False})]
+)
 def test_sound_networks_train(digits, tmp_path, net, settings):
     assert nb.train(net, data=digits, out=tmp_path / "b", epochs=1, **settings).finished
