@@ -203,6 +203,8 @@ class Search:
             with torch.no_grad():
                 for name in ("alphas", "betas"):
                     for kind, logits in getattr(self, name).items():
+                        if state[name][kind].shape != logits.shape:  # copy_ would stretch it
+                            raise ValueError(f"{name} of the shape {tuple(state[name][kind].shape)}")
                         logits.copy_(state[name][kind])
             for name in state["graded"]:
                 # with legacy_zero_grad these keep a gradient of zeros, and move on
