@@ -19,6 +19,7 @@ from torch import Tensor
 
 from nasbook.base import machine
 from nasbook.base.progress import reporter
+from nasbook.datasets.splits import fingerprint
 from nasbook.runs.record import Record
 from nasbook.runs.writer import RunWriter
 from nasbook.training.numerics import Diverged, set_rate
@@ -89,3 +90,27 @@ def note_cost(record: Record, epoch: int, seconds: float, device: torch.device) 
     """Write down what ``epoch`` (from 1) cost, after ``seconds`` since the beginning, and the peak of memory so far."""
     spent = sum(before for _, before, _ in record.costs)
     record.costs.append([epoch, seconds - spent, machine.peak_memory(device)])
+
+
+def run_or_republish(
+    search: Any, writer: RunWriter, alternate: Callable[[], None], publish: Callable[[], None]
+) -> None:
+    """Bring a search to its end in the writer's folder, from its checkpoint if there is one; if it is finished and has
+    lost published files, give them back.
+
+    ``search`` is a Learner with ``data`` and ``parts``. ``alternate`` runs what is left of its epochs, ``publish``
+    writes the files. Raises NasbookError as ``writer.restore``.
+    """
+    unfinished, device = not writer.finished, search.data.device
+    if not unfinished and not writer.lacking:
+        return
+    state = writer.restore()
+    if state is not None:
+        search.load_state_dict(state)
+    if unfinished:
+        writer.begin(**machine.provenance(device), splits=fingerprint(search.parts))
+    alternate()
+    if unfinished:
+        writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(device))
+    if writer.lacking:
+        publish()

@@ -18,16 +18,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from nasbook.base import machine
 from nasbook.base.errors import NasbookError
 from nasbook.datasets.augment import augment
 from nasbook.datasets.images import ImageData
-from nasbook.datasets.splits import fingerprint, split
+from nasbook.datasets.splits import split
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.training.loop import Step, Sums, note_cost, run_epochs
+from nasbook.training.loop import Step, Sums, note_cost, run_epochs, run_or_republish
 from nasbook.training.numerics import arrange, cosine, repeatable, stream
 from nasbook.training.scoring import score, taken
 from nasbook.training.state import Search, SearchConfig, Splits, start
@@ -89,18 +88,13 @@ def run_search(
         **config.model_dump(mode="json"),
     }
     with RunWriter(folder, header, PUBLISHED) as writer, repeatable(data.device, config.threads):
-        job, unfinished = Job(method, name, writer), not writer.finished
-        if unfinished or writer.lacking:
-            state = writer.restore()
-            if state is not None:
-                search.load_state_dict(state)
-            if unfinished:
-                writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
-            alternate(job, search)
-            if unfinished:
-                writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
-            if writer.lacking:
-                publish(job, search, *method.derive(search))
+        job = Job(method, name, writer)
+        run_or_republish(
+            search,
+            writer,
+            lambda: alternate(job, search),
+            lambda: publish(job, search, *method.derive(search)),
+        )
         run = Run.load(folder)
         if figures and not (run.folder / "figures").is_dir():
             try:

@@ -18,16 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook.base import machine
 from nasbook.datasets.augment import augment
 from nasbook.datasets.images import ImageData
-from nasbook.datasets.splits import fingerprint, split
+from nasbook.datasets.splits import split
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas.method import Config, dropout
 from nasbook.searchers.enas.state import SharedSearch, begin
 from nasbook.spaces.genotypes import Genotype
-from nasbook.training.loop import Step, Sums, note_cost, run_epochs
+from nasbook.training.loop import Step, Sums, note_cost, run_epochs, run_or_republish
 from nasbook.training.numerics import arrange, autocast, cosine, repeatable, stream
 from nasbook.training.scoring import correct, score, taken
 
@@ -44,18 +43,12 @@ def run_search(config: Config, data: ImageData, profile: str, folder: str | Path
     files = ("trace.csv", "costs.csv", "candidates.csv", "arc.json")
     files += ("genotype.json",) if config.space == "micro" else ()
     with RunWriter(folder, header, files) as writer, repeatable(data.device, config.threads):
-        unfinished = not writer.finished
-        if unfinished or writer.lacking:
-            state = writer.restore()
-            if state is not None:
-                search.load_state_dict(state)
-            if unfinished:
-                writer.begin(**machine.provenance(data.device), splits=fingerprint(parts))
-            alternate(search, writer)
-            if unfinished:
-                writer.finish(wall_seconds=round(search.seconds, 3), peak_memory_bytes=machine.peak_memory(data.device))
-            if writer.lacking:
-                publish(search, writer, derive(search, config.epochs))
+        run_or_republish(
+            search,
+            writer,
+            lambda: alternate(search, writer),
+            lambda: publish(search, writer, derive(search, config.epochs)),
+        )
     return Run.load(folder)
 
 
