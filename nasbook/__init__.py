@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
+import nasbook.searchers  # noqa: F401  (it names its methods to nasbook.trials)
+
 __version__ = "0.1.0"
 
 _HOME = {

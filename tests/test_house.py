@@ -31,8 +31,6 @@ PLACES = {place: (floor, folder) for floor, folders in enumerate(FLOORS)
 
 DOORS = {
     ("base.shown", "drawing.pictures"): "the one door from a thing to its picture",
-    ("trials.running", "searchers"): "it finds a method by its name, until nb.search does",
-    ("spaces.sentences", "decisions.policies"): "the policy of a token space is that of Part I",
 }
 """The arrows that point up or across, and why."""
 

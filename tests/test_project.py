@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -138,13 +139,15 @@ def test_the_readme_shows_a_smoke_run_and_a_larger_one():
 @pytest.mark.slow
 def test_make_run_of_the_readme(tmp_path):
     """``make run`` as written, with this environment in place of .venv: it installs nothing a second time,
-    takes less than a minute and leaves the checkout as it was."""
+    takes less than a minute and leaves the checkout as it was.
+
+    The minute is the processor's: by the clock it would measure what else the machine is doing."""
     if shutil.which("make") is None:
         pytest.skip("make is not installed; the README gives the way without it")
     ready = tmp_path / "ready"
     ready.touch()
     binaries = Path(sys.executable).parent
-    before = changes()
+    before, used = changes(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         ["make", "run", f"BIN={binaries}", f"READY={ready}", f"RUNS={tmp_path / 'runs'}"],
         cwd=ROOT, capture_output=True, text=True, timeout=600,
@@ -155,8 +158,9 @@ def test_make_run_of_the_readme(tmp_path):
     folder = tmp_path / "runs" / "00_start_here"
     for name in ("notebook.ipynb", "genotype.json", "figures/cell_normal.png", "manifest.json", "trace.csv"):
         assert (folder / name).stat().st_size > 0, name
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert spent.ru_utime + spent.ru_stime - used.ru_utime - used.ru_stime < 60
     assert changes() == before
-    assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["notebook"]["wall_seconds"] < 60
 
 
 def changes():

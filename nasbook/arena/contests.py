@@ -50,7 +50,7 @@ class Entrant(NamedTuple):
     ``grows``: it searches the cells of the table as they grow node by node (``nasbook.spaces.edges.growing``).
     """
 
-    method: str | trials.Method
+    method: str | trials.TrialMethod
     settings: Mapping[str, Any] = {}
     grows: bool = False
 

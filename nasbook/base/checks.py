@@ -165,3 +165,10 @@ def _place(what: str, position: np.ndarray) -> str:
 def _short(value: object) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def sizes_of(choices: Sequence[int]) -> tuple[int, ...]:
+    """How many tokens each step has, as a tuple. Raises NasbookError for no step, or a step without a token."""
+    if isinstance(choices, str) or np.ndim(choices) != 1 or not len(choices):
+        raise NasbookError(f"choices must be the number of tokens of each step, such as (3, 2), not {choices!r}")
+    return tuple(whole(size, f"choices[{step}]", 1) for step, size in enumerate(choices))

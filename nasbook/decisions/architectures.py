@@ -19,7 +19,7 @@ from gymnasium import spaces
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
 from nasbook.decisions.mdps import MDP
-from nasbook.decisions.policies import every_list, sizes_of
+from nasbook.decisions.policies import every_list
 
 STATES = 1_000
 """How many states ``to_mdp`` writes down at most: its arrays are dense."""
@@ -49,7 +49,7 @@ class ArchitectureEnv(gymnasium.Env):
     """
 
     def __init__(self, choices: Sequence[int], accuracy: Callable | Mapping | Sequence, names: Sequence = ()):
-        self.choices = sizes_of(choices)
+        self.choices = checks.sizes_of(choices)
         counts = list(accumulate(self.choices, mul, initial=1))
         self._first = list(accumulate(counts, initial=0))
         if self._first[-1] >= 2**62:

@@ -17,7 +17,7 @@ import numpy as np
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
-from nasbook.decisions.policies import Policy, TabularPolicy, every_list, sizes_of
+from nasbook.decisions.policies import Policy, TabularPolicy, every_list
 
 ORDERS = ("subtract_first", "fold_first")
 ENTROPIES = ("sampled", "full")
@@ -238,7 +238,7 @@ def _rewards(rewards) -> np.ndarray:
 
 def _enumerated(policy: TabularPolicy, rewards) -> tuple[np.ndarray, np.ndarray]:
     """All lists (lists, T) and their rewards (lists,)."""
-    lists = every_list(sizes_of(policy.choices))
+    lists = every_list(checks.sizes_of(policy.choices))
     if hasattr(rewards, "step") or callable(rewards):
         return lists, rewarder(rewards, policy.choices)(lists)
     return lists, checks.numbers(rewards, "rewards", policy.choices, (len(lists),)).ravel()  # (c1, ..., cT) -> (lists,)

@@ -73,7 +73,7 @@ class TabularPolicy:
     @classmethod
     def uniform(cls, choices: Sequence[int]) -> TabularPolicy:
         """All logits 0: every list is equally likely. Raises NasbookError for a step without a choice."""
-        sizes = sizes_of(choices)
+        sizes = checks.sizes_of(choices)
         _limited(sizes)
         return cls([np.zeros(sizes[: step + 1]) for step in range(len(sizes))])
 
@@ -170,16 +170,9 @@ def listed(tokens, choices: Sequence[int]) -> np.ndarray:
 
 def every_list(choices: Sequence[int]) -> np.ndarray:
     """All token lists, (lists, T), the last token counting fastest. Raises NasbookError for more than ``LISTS``."""
-    sizes = sizes_of(choices)
+    sizes = checks.sizes_of(choices)
     _limited(sizes)
     return np.indices(sizes).reshape(len(sizes), -1).T  # (T, c1, ..., cT) -> (lists, T)
-
-
-def sizes_of(choices: Sequence[int]) -> tuple[int, ...]:
-    """How many tokens each step has, as a tuple. Raises NasbookError for no step, or a step without a token."""
-    if isinstance(choices, str) or np.ndim(choices) != 1 or not len(choices):
-        raise NasbookError(f"choices must be the number of tokens of each step, such as (3, 2), not {choices!r}")
-    return tuple(checks.whole(size, f"choices[{step}]", 1) for step, size in enumerate(choices))
 
 
 def _limited(choices: tuple[int, ...]) -> None:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 PICTURES = {
-    "beliefs": ("scrubber.beliefs", "explore"),
+    "beliefs": ("beliefs", "explore"),
     "chain": ("figures.diagrams", "chain_picture"),
     "genotype": ("figures.cells", "genotype_mimebundle"),
     "hmm": ("figures.diagrams", "hmm_picture"),

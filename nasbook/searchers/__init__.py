@@ -7,16 +7,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasbook.base.config import profile_values
 from nasbook.base.errors import NasbookError, one_of
-from nasbook.base.files import folder_path, run_folder
+from nasbook.trials import NAMED
 
 if TYPE_CHECKING:
     from nasbook.datasets.images import ImageData
     from nasbook.runs.run import Run
     from nasbook.spaces.tokens import TokenSpace
     from nasbook.trials.interface import Evaluator
-    from nasbook.trials.running import Method
+    from nasbook.trials.running import TrialMethod
 
 METHODS = {
     name: f"nasbook.searchers.{name}" for name in ("darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws")
@@ -29,9 +28,11 @@ SHARING = {"enas": "nasbook.searchers.enas"}
 TRIALS = {name: f"nasbook.searchers.{name}" for name in ("random_search", "evolution", "nas_rl", "pnas")}
 """The same for the searches without a super-net, see :mod:`nasbook.trials`."""
 
+NAMED.update(METHODS | SHARING | TRIALS)
+
 
 def search(
-    method: str | Method,
+    method: str | TrialMethod,
     *,
     data: ImageData | None = None,
     space: TokenSpace | str | None = None,
@@ -72,6 +73,8 @@ def search(
     if space is not None and named:
         overrides["space"] = space
     _check_given(method, {"data": data, "space": None if named else space, "evaluator": evaluator}, ("data",))
+    from nasbook.base.config import profile_values
+    from nasbook.base.files import folder_path, run_folder
     from nasbook.datasets.images import check_data
 
     check_data(data)
@@ -81,8 +84,8 @@ def search(
     if method in SHARING:
         from nasbook.searchers.enas import loop
 
-        return loop.run_search(config, data, profile, folder)
-    from nasbook.training.search import run_search
+        return loop.run_enas(config, data, profile, folder)
+    from nasbook.training.bilevel import run_search
 
     return run_search(module, method, config, data, profile, folder, figures=figures)
 
@@ -98,7 +101,6 @@ def _check_given(method: object, given: Mapping[str, object], wanted: Sequence[s
 
 
 def __getattr__(name: str):
-    for table in (METHODS, SHARING, TRIALS):
-        if name in table:
-            return import_module(table[name])
+    if name in NAMED:
+        return import_module(NAMED[name])
     raise AttributeError(f"module 'nasbook.searchers' has no attribute {name!r}")

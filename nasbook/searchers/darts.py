@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
@@ -54,7 +54,7 @@ def temperature(config: Config, epoch: int) -> None:
 
 def paths(search: Search) -> dict[str, Tensor]:
     """The blend: for each kind of cell (E, O), all weights positive."""
-    return {kind: relaxations.softmax(alpha)[0] for kind, alpha in search.alphas.items()}  # (1, E, O) -> (E, O)
+    return {kind: samplers.softmax(alpha)[0] for kind, alpha in search.alphas.items()}  # (1, E, O) -> (E, O)
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,7 +101,7 @@ def unrolled_gradient(
 
     def loss_on(part: str, images: Tensor, labels: Tensor):
         def loss(weights: list[Tensor], alphas: list[Tensor]) -> Tensor:
-            blend = {kind: relaxations.softmax(alpha)[0] for kind, alpha in zip(search.alphas, alphas)}
+            blend = {kind: samplers.softmax(alpha)[0] for kind, alpha in zip(search.alphas, alphas)}
             logits = search.forward(images, blend, weights=dict(zip(names, weights)))
             value = F.cross_entropy(logits.to(precision), labels)
             said[part] = value.detach(), correct(logits, labels)

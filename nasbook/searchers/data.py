@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.derivation import probable_code_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
@@ -84,7 +84,7 @@ def paths(search: Search) -> dict[str, Tensor]:
     """A fresh code: for each kind of cell (E, O), between 1 and ``draws`` operations an edge with weight one."""
 
     def draw(alpha: Tensor) -> Tensor:
-        code = relaxations.ensemble(
+        code = samplers.ensemble(
             logits(alpha, search.config), search.tau, draws=search.config.draws, generator=search.draws
         )[0]  # (1, E, O) -> (E, O)
         return code / code.sum(dim=-1, keepdim=True) if search.config.normalize else code

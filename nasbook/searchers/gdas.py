@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
@@ -60,7 +60,7 @@ def paths(search: Search) -> dict[str, Tensor]:
     """A fresh architecture: for each kind of cell (E, O), or (cells, E, O) with one draw a cell."""
 
     def draw(alpha: Tensor) -> Tensor:
-        return relaxations.one_hot(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
+        return samplers.one_hot(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
 
     if search.config.sample_per == "forward":
         return {kind: draw(alpha) for kind, alpha in search.alphas.items()}

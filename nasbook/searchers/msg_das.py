@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.darts.cells import Disturbance
 from nasbook.spaces.genotypes import Genotype
@@ -81,7 +81,7 @@ def subgraphs(search: Search) -> dict[str, Tensor]:
     """K fresh sub-graphs that share no operation: for each kind of cell (K, E, O)."""
 
     def draw(alpha: Tensor) -> Tensor:
-        return relaxations.top_k(alpha, search.tau, k=search.config.subgraphs, generator=search.draws)
+        return samplers.top_k(alpha, search.tau, k=search.config.subgraphs, generator=search.draws)
 
     return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
 
@@ -143,7 +143,7 @@ def objective(
 
 def teacher(search: Search, images: Tensor) -> Tensor:
     """What the blend of all operations says, (B, classes) probabilities without a gradient."""
-    blend = {kind: relaxations.softmax(alpha.detach())[0] for kind, alpha in search.alphas.items()}
+    blend = {kind: samplers.softmax(alpha.detach())[0] for kind, alpha in search.alphas.items()}
     with torch.no_grad(), frozen_statistics(search.norms):
         return torch.softmax(search.forward(images, blend).float(), dim=-1)
 

@@ -116,7 +116,7 @@ class Replica:
     staleness: list[int] = field(default_factory=list)
 
 
-class Search:
+class Scheme:
     """What both schemes share: the controller, the server, the baseline and the rules of the rewards."""
 
     def __init__(self, trial: Trial) -> None:
@@ -206,11 +206,11 @@ def search(trial: Trial) -> None:
     the simulated ``clock`` when it had arrived.
     """
     with repeatable(torch.device("cpu"), threads=1):
-        found = Search(trial)
+        found = Scheme(trial)
         synchronous(found) if trial.config.synchronous else asynchronous(found)
 
 
-def synchronous(search: Search) -> None:
+def synchronous(search: Scheme) -> None:
     """All K replicas draw from the same parameters, which then move by the mean of their gradients."""
     config, now = search.config, 0.0
     while True:
@@ -227,7 +227,7 @@ def synchronous(search: Search) -> None:
             search.note(replica, now)
 
 
-def asynchronous(search: Search) -> None:
+def asynchronous(search: Scheme) -> None:
     """Each replica goes its own way: pull and draw, wait for its children, push to each shard, pull again.
 
     A replica pulls once its push has arrived everywhere. Events at the same time happen in the order in which they

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.derivation import strongest_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
@@ -79,7 +79,7 @@ def paths(search: Search) -> dict[str, Tensor]:
 
     def blend(alpha: Tensor, beta: Tensor) -> Tensor:
         weight = edge_weights(beta, search.config.nodes)
-        return weight[:, None] * relaxations.softmax(alpha)[0]  # (E, 1) * (E, O) -> (E, O)
+        return weight[:, None] * samplers.softmax(alpha)[0]  # (E, 1) * (E, O) -> (E, O)
 
     return {kind: blend(alpha, search.betas[kind]) for kind, alpha in search.alphas.items()}
 

@@ -26,8 +26,8 @@ from nasbook.searchers.enas.method import space_of
 from nasbook.searchers.enas.state import SharedSearch, begin
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node, cell_edges
+from nasbook.training.bilevel import supernet_accuracy
 from nasbook.training.numerics import stream
-from nasbook.training.search import accuracy
 from nasbook.training.state import Search, start
 from nasbook.trials.evaluators import SharedWeights
 
@@ -128,7 +128,7 @@ def path_of(nodes: Sequence[Node], operations: Sequence[str]) -> Tensor:
 def shared_accuracy(search: Search, genotype: Genotype) -> float:
     """Accuracy on the selection images of the cell with the super-net's weights, normalised by each batch."""
     paths = {kind: path_of(nodes, search.config.operations) for kind, (nodes, _) in genotype.kinds.items()}
-    return accuracy(search, lambda: paths, search.parts["selection"])
+    return supernet_accuracy(search, lambda: paths, search.parts["selection"])
 
 
 def mean_sampled_accuracy(search: Search, method: str, draws: int = 10) -> float:
@@ -141,4 +141,4 @@ def mean_sampled_accuracy(search: Search, method: str, draws: int = 10) -> float
         raise NasbookError(f"no {draws} rounds of {method}: give the method of the search, and draws from 1")
     probe = replace(search, draws=stream(search.config.seed, "derivation gap"))
     order = search.parts["selection"]
-    return sum(accuracy(search, lambda: module.paths(probe), order) for _ in range(draws)) / draws
+    return sum(supernet_accuracy(search, lambda: module.paths(probe), order) for _ in range(draws)) / draws

@@ -17,9 +17,9 @@ from torch import Tensor
 from nasbook.relaxations.derivation import COLUMNS
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import cell_edges
+from nasbook.training.bilevel import supernet_accuracy
 from nasbook.training.numerics import stream
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.search import accuracy
 from nasbook.training.state import Search, SearchConfig, Splits
 from nasbook.training.steps import descend_weights
 
@@ -101,7 +101,7 @@ def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
     drawn = [{kind: random_path(config, draws) for kind in search.alphas} for _ in range(count)]
     for images, kept in ((config.candidate_images, config.finalists), (len(search.parts["selection"]), 2)):
         positions = search.parts["selection"][torch.randperm(len(search.parts["selection"]), generator=draws)[:images]]
-        scores = [accuracy(search, lambda one=one: one, positions) for one in drawn]
+        scores = [supernet_accuracy(search, lambda one=one: one, positions) for one in drawn]
         order = sorted(range(len(drawn)), key=lambda i: -scores[i])[:kept]
         drawn, scores = [drawn[i] for i in order], [scores[i] for i in order]
     best, second = (genotype_of(one, config) for one in drawn[:2])

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.derivation import every_edge_rule
 from nasbook.spaces.cost import operation_costs
 from nasbook.spaces.darts.cells import Disturbance
@@ -67,7 +67,7 @@ def paths(search: Search) -> dict[str, Tensor]:
     """A fresh soft sample: for each kind of cell (E, O), all weights positive, but for those that round to zero."""
 
     def draw(alpha: Tensor) -> Tensor:
-        return relaxations.concrete(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
+        return samplers.concrete(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
 
     return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
 

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
-from nasbook.decisions.policies import sizes_of
 
 Tokens = tuple[int, ...]
 
@@ -38,7 +37,7 @@ class TokenSpace(Protocol):
 
 
 @dataclass(frozen=True)
-class Step:
+class Slot:
     """One step of a controller: it decides ``positions`` of the token list, which begin at ``start``.
 
     Steps of one ``kind`` share a head and an embedding. With ``anchor`` the positions, none for the first anchor, say
@@ -66,12 +65,12 @@ class Spoken:
     questions: tuple[Question, ...]
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[Slot, ...]:
         """How a controller speaks it: a step for each question."""
         steps, start, anchors = [], 0, 0
         for kind, names in self.questions:
             asked = 1 if names else anchors
-            steps.append(Step(kind, start, tuple(range(start, start + asked)), anchor=not names))
+            steps.append(Slot(kind, start, tuple(range(start, start + asked)), anchor=not names))
             start, anchors = start + asked, anchors + (not names)
         return tuple(steps)
 
@@ -97,11 +96,11 @@ def check_space(space: TokenSpace) -> TokenSpace:
         raise NasbookError(
             f"the space is a {type(space).__name__} without {missing[0]}: a space has choices, names, decode and encode"
         )
-    sizes_of(space.choices)
+    checks.sizes_of(space.choices)
     return space
 
 
-def steps_of(space: TokenSpace) -> tuple[Step, ...]:
+def steps_of(space: TokenSpace) -> tuple[Slot, ...]:
     """The steps in which ``space`` is spoken: its own ``steps``, or one for each token.
 
     Then decisions between the same names are of the same kind. Raises NasbookError for steps that leave out, repeat
@@ -110,7 +109,7 @@ def steps_of(space: TokenSpace) -> tuple[Step, ...]:
     """
     check_space(space)
     if not hasattr(space, "steps"):
-        return tuple(Step(", ".join(space.names(t)), t, (t,)) for t in range(len(space.choices)))
+        return tuple(Slot(", ".join(space.names(t)), t, (t,)) for t in range(len(space.choices)))
     steps, position, anchors, sizes = tuple(space.steps), 0, 0, {}
     for step in steps:
         asked = anchors if step.anchor else 1

@@ -27,7 +27,7 @@ from nasbook.training.numerics import Diverged, set_rate
 Sums = dict[str, "Tensor | float"]
 """Name to the sum over the steps of an epoch."""
 
-Step = tuple[tuple[str, ...], Callable[[], tuple]]
+BatchStep = tuple[tuple[str, ...], Callable[[], tuple]]
 """The names of what a step returns, and the step: it moves parameters and returns numbers, detached, for the sums."""
 
 
@@ -43,7 +43,7 @@ class Learner(Protocol):
 
 def run_epochs(
     learner: Learner,
-    steps: Callable[[int], Iterable[Step]],
+    steps: Callable[[int], Iterable[BatchStep]],
     end_epoch: Callable[[int, Sums], str],
     *,
     epochs: int,

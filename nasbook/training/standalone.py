@@ -1,4 +1,4 @@
-"""Training a found network from scratch, and its one look at the test part.
+"""Training of a found network from scratch, and its one look at the test part.
 
 The CIFAR protocol of DARTS (Liu et al., 2019, arXiv 1806.09055, section 3.2): SGD with a cosine schedule,
 scheduled drop-path, an auxiliary head and cutout. The test error reported is the one after the last epoch.
@@ -64,7 +64,7 @@ SUMS = ("loss", "correct")
 
 
 @dataclass
-class Training:
+class Trainee:
     """Everything that changes while a network trains."""
 
     net: nn.Module
@@ -176,7 +176,7 @@ def check_network(net: object, data: ImageData) -> None:
 
 def untrained(
     net: nn.Module, config: TrainConfig, positions: Tensor, *, nesterov: bool, draws: str = "augmentation and drop-path"
-) -> Training:
+) -> Trainee:
     """The state before the first step on the images at ``positions`` (N,); ``draws`` names the stream of its steps."""
     optimizer = torch.optim.SGD(
         net.parameters(),
@@ -187,11 +187,11 @@ def untrained(
         fused=True,
     )
     sampler = Sampler(positions, config.batch_size, stream(config.seed, "order"))
-    return Training(net, optimizer, sampler, stream(config.seed, draws))
+    return Trainee(net, optimizer, sampler, stream(config.seed, draws))
 
 
 def learn(
-    training: Training, config: TrainConfig, step: Callable[[int], tuple], end_epoch: Callable[[int, Sums], str], **how
+    training: Trainee, config: TrainConfig, step: Callable[[int], tuple], end_epoch: Callable[[int, Sums], str], **how
 ) -> None:
     """Take ``step(epoch)`` for each batch, along a cosine; the rest is for :func:`nasbook.training.loop.run_epochs`."""
     training.net.train()
@@ -207,7 +207,7 @@ def learn(
     )
 
 
-def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: RunWriter, label: str) -> None:
+def _epochs(training: Trainee, config: TrainConfig, data: ImageData, writer: RunWriter, label: str) -> None:
     def end_epoch(epoch: int, sums: Sums) -> str:
         loss, correct = (float(sums[name]) / training.sampler.per_epoch for name in SUMS)
         right, rate = correct / config.batch_size, training.optimizer.param_groups[0]["lr"]
@@ -219,7 +219,7 @@ def _epochs(training: Training, config: TrainConfig, data: ImageData, writer: Ru
     learn(training, config, step, end_epoch, finite={"loss": ("lr", config.lr)}, label=label, writer=writer)
 
 
-def train_step(training: Training, config: TrainConfig, data: ImageData, epoch: int) -> tuple[Tensor, Tensor]:
+def train_step(training: Trainee, config: TrainConfig, data: ImageData, epoch: int) -> tuple[Tensor, Tensor]:
     """One step on one batch. Returns (loss, number correct), detached."""
     net, device = training.net, data.device
     chosen = training.sampler.next().to(device)  # (B,)

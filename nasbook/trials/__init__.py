@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import lazy_loader
 
+NAMED: dict[str, str] = {}
+"""Method name to the module that holds it; :mod:`nasbook.searchers` enters its own."""
+
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "interface": ["ChildFailed", "Evaluator", "Outcome"],
-        "running": ["Method", "Trial", "TrialConfig", "play", "repeat", "run"],
+        "running": ["TrialMethod", "Trial", "TrialConfig", "play", "repeat", "run"],
     },
 )

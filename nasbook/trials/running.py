@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from nasbook import searchers
 from nasbook.base import machine
 from nasbook.base.config import Config, profile_values
 from nasbook.base.errors import NasbookError, one_of
@@ -32,6 +31,7 @@ from nasbook.runs.record import Record
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.tokens import TokenSpace, check_space
+from nasbook.trials import NAMED
 from nasbook.trials.interface import Evaluator
 from nasbook.trials.ledger import BudgetSpent, Ledger, Mapper, one_by_one
 
@@ -77,7 +77,7 @@ class Trial:
         self.record.add(len(self.ledger.rows), "search", **quantities)
 
 
-class Method(Protocol):
+class TrialMethod(Protocol):
     """What the file of a method holds.
 
     ``search`` evaluates until the budget is spent, or returns earlier. It returns the architecture that it found, one
@@ -91,7 +91,7 @@ class Method(Protocol):
 
 
 def run(
-    method: str | Method,
+    method: str | TrialMethod,
     *,
     space: TokenSpace,
     evaluator: Evaluator,
@@ -145,7 +145,7 @@ def run(
 
 
 def play(
-    method: str | Method,
+    method: str | TrialMethod,
     *,
     space: TokenSpace,
     evaluator: Evaluator,
@@ -160,7 +160,7 @@ def play(
     return _search(module, check_space(space), config, _ledger(evaluator, config, mapper=mapper))
 
 
-def repeat(method: str | Method, *, seeds: Iterable[int], **settings: Any) -> pd.DataFrame:
+def repeat(method: str | TrialMethod, *, seeds: Iterable[int], **settings: Any) -> pd.DataFrame:
     """``play`` once for each seed: columns method, seed, and those of the ledger's table, one row an evaluation."""
     tables = []
     for seed in seeds:
@@ -174,19 +174,19 @@ def repeat(method: str | Method, *, seeds: Iterable[int], **settings: Any) -> pd
     return pd.concat(tables, ignore_index=True)
 
 
-def _method(method: str | Method) -> tuple[Method, str]:
+def _method(method: str | TrialMethod) -> tuple[TrialMethod, str]:
     if isinstance(method, str):
-        inside = searchers.METHODS | searchers.SHARING
-        if method in inside:
+        module = import_module(NAMED[one_of(method, NAMED, "method")])
+        if not hasattr(module, "search"):
             raise NasbookError(f"{method} searches inside a super-net: call nasbook.search({method!r}, data=...)")
-        return import_module(searchers.TRIALS[one_of(method, searchers.TRIALS | inside, "method")]), method
+        return module, method
     missing = [name for name in ("Config", "PROFILES", "search") if not hasattr(method, name)]
     if missing:
         raise NasbookError(f"the method {method!r} has no {missing[0]}; a method has Config, PROFILES and search")
     return method, getattr(method, "__name__", type(method).__name__).rpartition(".")[2]
 
 
-def _config(module: Method, profile: str, seed: int, overrides: Mapping[str, Any]) -> TrialConfig:
+def _config(module: TrialMethod, profile: str, seed: int, overrides: Mapping[str, Any]) -> TrialConfig:
     return module.Config.make(profile_values(module.PROFILES, profile, seed) | dict(overrides))
 
 
@@ -194,7 +194,7 @@ def _ledger(evaluator: Evaluator, config: TrialConfig, **options: Any) -> Ledger
     return Ledger(evaluator, seed=config.seed, evaluations=config.evaluations, seconds=config.seconds, **options)
 
 
-def _search(module: Method, space: TokenSpace, config: TrialConfig, ledger: Ledger) -> tuple[Trial, Evaluation]:
+def _search(module: TrialMethod, space: TokenSpace, config: TrialConfig, ledger: Ledger) -> tuple[Trial, Evaluation]:
     """Run the method to its end; the trial, and the evaluation of what it found."""
     trial = Trial(space, config, ledger, np.random.default_rng(config.seed))
     try:

@@ -92,9 +92,9 @@ def test_the_converged_tiger(tiger, tiger_value):
 
 def test_the_tiger_is_solved_in_time(tiger):
     for method, limit in (("exact", 10), ("pbvi", 2)):
-        start = time.perf_counter()
+        start = time.process_time()
         tiger.solve(method)
-        assert time.perf_counter() - start < limit
+        assert time.process_time() - start < limit
 
 
 @pytest.mark.parametrize("how", [{}, {"beliefs": GRID}, {"rng": np.random.default_rng(0), "points": 40}])

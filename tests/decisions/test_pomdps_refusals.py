@@ -92,10 +92,10 @@ def test_a_tol_that_rounding_does_not_allow_is_refused(monkeypatch):
 @pytest.mark.parametrize("method", ["exact", "pbvi"])
 @pytest.mark.parametrize("gamma", [0.9999, 0.999999])
 def test_more_backups_than_anyone_waits_for_are_refused_before_the_first(method, gamma):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(NasbookError, match=r"takes up to [\d,]+ backups, at most 100,000 are allowed: take a smaller"):
         examples.tiger(gamma).solve(method)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert examples.tiger(gamma).solve(method, horizon=2)(HALF) == pytest.approx(-1 - gamma)
     assert alpha_vectors.backups(100, 0.999, 1e-9) < alpha_vectors.BACKUPS
 

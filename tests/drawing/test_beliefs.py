@@ -9,8 +9,8 @@ import pytest
 
 from nasbook.base.errors import NasbookError
 from nasbook.decisions import examples
+from nasbook.drawing import beliefs
 from nasbook.drawing.parts import axes
-from nasbook.drawing.scrubber import beliefs
 
 SVG = "{http://www.w3.org/2000/svg}"
 

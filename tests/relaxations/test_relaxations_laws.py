@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 import nasbook as nb
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.samplers import code_probabilities, code_probability, plackett_luce, rank_probabilities
 
 N = 60_000
@@ -85,8 +85,8 @@ def test_one_draw_and_one_path_are_gdas_bit_for_bit(tau, dtype):
         paths = relaxation(alpha, tau, generator=drawing, **settings)
         return paths, torch.autograd.grad((paths * weight).sum(), alpha)[0], drawing.get_state()
 
-    expected = sampled(relaxations.one_hot)
-    for other in (sampled(relaxations.ensemble, draws=1), sampled(relaxations.top_k, k=1)):
+    expected = sampled(samplers.one_hot)
+    for other in (sampled(samplers.ensemble, draws=1), sampled(samplers.top_k, k=1)):
         assert all(torch.equal(a, b) for a, b in zip(expected, other))
 
 
@@ -95,7 +95,7 @@ def test_one_draw_and_one_path_are_gdas_bit_for_bit(tau, dtype):
 def test_ensemble_straight_through_gradient(draws, tau, slope):
     """Two equal logits: the code's mean gradient is one sample's at every M, and is halved M times where not drawn."""
     alpha = torch.zeros(200_000, 2, dtype=torch.float64, requires_grad=True)
-    code = relaxations.ensemble(alpha, tau, draws=draws, generator=generator(11))[0, :, 0]
+    code = samplers.ensemble(alpha, tau, draws=draws, generator=generator(11))[0, :, 0]
     gradient = torch.autograd.grad(code.sum(), alpha)[0][:, 0]
     executed = gradient * code.detach()
     for seen, expected in ((gradient, slope), (executed, slope * (1 - 0.5**draws))):
@@ -105,7 +105,7 @@ def test_ensemble_straight_through_gradient(draws, tau, slope):
 @kinds
 @pytest.mark.parametrize(("p", "draws", "tau", "seed"), [(LAW, 2, 1.0, 12), (LAW, 4, 5.0, 13), (MIXED, 7, 0.2, 14)])
 def test_codes_follow_their_law(p, draws, tau, seed, dtype):
-    paths = relaxations.ensemble(logits(p, N, dtype), tau, draws=draws, generator=generator(seed))
+    paths = samplers.ensemble(logits(p, N, dtype), tau, draws=draws, generator=generator(seed))
     assert paths.shape == (1, N, len(p)) and set(paths.unique().tolist()) <= {0.0, 1.0}
     assert follows(codes_drawn(paths), enumerated_codes(p, draws))
     inclusion = 1 - (1 - torch.tensor(p, dtype=dtype)) ** draws
@@ -117,8 +117,8 @@ def test_ensemble_is_the_union_of_its_samples_and_learns_from_the_first_that_att
     alpha = torch.randn(200, 4, generator=generator(15), dtype=torch.float64, requires_grad=True)
     weight = torch.randn(200, 4, generator=generator(16), dtype=torch.float64)
     draws, tau = 5, 0.7
-    code = relaxations.ensemble(alpha, tau, draws=draws, generator=generator(17))[0]
-    soft = soft_of(alpha, tau, relaxations.gumbel(torch.zeros(draws, 200, 4).double(), generator(17)))
+    code = samplers.ensemble(alpha, tau, draws=draws, generator=generator(17))[0]
+    soft = soft_of(alpha, tau, samplers.gumbel(torch.zeros(draws, 200, 4).double(), generator(17)))
     hard = soft.argmax(-1, keepdim=True) == torch.arange(4)
     assert torch.equal(code.bool(), hard.any(0)) and len(set(code.sum(-1).tolist())) > 2
     first = torch.zeros(200, 4, dtype=torch.int64)  # where nothing was drawn all samples attain the maximum, 0
@@ -184,7 +184,7 @@ def test_uniform_codes_count_surjections():
     [(LAW, 2, 1.0, 18), (LAW, 3, 0.1, 19), (MIXED, 3, 10.0, 20), ((0.1, 0.15, 0.2, 0.25, 0.3), 2, 1.0, 21)],
 )
 def test_orders_follow_plackett_luce(p, k, tau, seed, dtype):
-    paths = relaxations.top_k(logits(p, N, dtype), tau, k=k, generator=generator(seed))
+    paths = samplers.top_k(logits(p, N, dtype), tau, k=k, generator=generator(seed))
     assert paths.shape == (k, N, len(p)) and set(paths.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(paths.sum(-1), torch.ones(k, N, dtype=dtype)) and paths.sum(0).max() == 1
     orders, law = paths.argmax(-1), enumerated_orders(p, k)
@@ -228,8 +228,8 @@ def test_top_k_ranks_one_noise_and_masks_without_gradient():
     alpha[2, 4] = -math.inf
     alpha.requires_grad_()
     drawing, once = generator(23), generator(23)
-    paths = relaxations.top_k(alpha, 0.6, k=7, generator=drawing)
-    noise = relaxations.gumbel(alpha, once)
+    paths = samplers.top_k(alpha, 0.6, k=7, generator=drawing)
+    noise = samplers.gumbel(alpha, once)
     assert torch.equal(drawing.get_state(), once.get_state())
     order = (alpha + noise).argsort(-1, descending=True)[:, :7]
     assert torch.equal(paths.argmax(-1), order.T)
@@ -249,7 +249,7 @@ def test_k_equal_to_o_covers_each_operation_once(operations, dtype):
     alpha[0, 0] = torch.finfo(dtype).min  # all that is left for the last path: divided by tau it would be -inf
     alpha.requires_grad_()
     for tau in (10.0, 0.01):
-        paths = relaxations.top_k(alpha, tau, k=operations, generator=generator(25))
+        paths = samplers.top_k(alpha, tau, k=operations, generator=generator(25))
         assert torch.equal(paths.sum(0), torch.ones(300, operations, dtype=dtype))
         weight = torch.randn(paths.shape, generator=generator(26), dtype=dtype)
         assert torch.isfinite(torch.autograd.grad((paths * weight).sum(), alpha)[0]).all()
@@ -261,13 +261,13 @@ OFF = torch.tensor([[0.0, 0.0, 0.0], [0.0, -math.inf, 0.0]])
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: relaxations.top_k(torch.zeros(2, 3), 1.0, k=4), "k is 4, but edge 0 has 3 operations"),
-        (lambda: relaxations.top_k(OFF, 1.0, k=3), "k is 3, but edge 1 has 2 operations"),
-        (lambda: relaxations.top_k(OFF, 1.0, k=0), "k is 0"),
-        (lambda: relaxations.top_k(OFF, 1.0, k=2.0), "k is 2.0"),
-        (lambda: relaxations.top_k(OFF, 1.0, k=True), "k is True"),
-        (lambda: relaxations.ensemble(OFF, 1.0, draws=0), "draws is 0"),
-        (lambda: relaxations.ensemble(OFF, 1.0, draws="2"), "draws is '2'"),
+        (lambda: samplers.top_k(torch.zeros(2, 3), 1.0, k=4), "k is 4, but edge 0 has 3 operations"),
+        (lambda: samplers.top_k(OFF, 1.0, k=3), "k is 3, but edge 1 has 2 operations"),
+        (lambda: samplers.top_k(OFF, 1.0, k=0), "k is 0"),
+        (lambda: samplers.top_k(OFF, 1.0, k=2.0), "k is 2.0"),
+        (lambda: samplers.top_k(OFF, 1.0, k=True), "k is True"),
+        (lambda: samplers.ensemble(OFF, 1.0, draws=0), "draws is 0"),
+        (lambda: samplers.ensemble(OFF, 1.0, draws="2"), "draws is '2'"),
         (lambda: code_probabilities([0.5, 0.4], 2), r"p is \[0.5, 0.4\]"),
         (lambda: code_probabilities([1.5, -0.5], 2), r"p is \[1.5, -0.5\]"),
         (lambda: code_probabilities([math.nan, 1.0], 2), r"p is \[nan, 1.0\]"),
@@ -288,5 +288,5 @@ OFF = torch.tensor([[0.0, 0.0, 0.0], [0.0, -math.inf, 0.0]])
 def test_impossible_draws_are_refused(call, said):
     with pytest.raises(nb.NasbookError, match=said):
         call()
-    paths = relaxations.top_k(OFF, 1.0, k=2, generator=generator(27))
+    paths = samplers.top_k(OFF, 1.0, k=2, generator=generator(27))
     assert torch.equal(paths.sum((0, 2)), torch.full((2,), 2.0)) and paths[:, 1, 1].sum() == 0

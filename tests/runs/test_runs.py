@@ -97,11 +97,11 @@ def test_a_search_killed_at_random_steps_ends_as_an_unbroken_one(unbroken, tmp_p
 
 def test_a_search_stopped_between_two_steps_of_an_epoch_continues_bit_for_bit(unbroken, tmp_path, monkeypatch):
     """The same, in one process and at exact steps: first step, mid-epoch, last step of an epoch."""
-    from nasbook.training import search as loop
+    from nasbook.training import bilevel
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    original, stops = loop.next_batch, iter([1, 9, 16, 10**9])
+    original, stops = bilevel.next_batch, iter([1, 9, 16, 10**9])
     calls = {"left": 0}
 
     class Stop(BaseException):
@@ -114,7 +114,7 @@ def test_a_search_stopped_between_two_steps_of_an_epoch_continues_bit_for_bit(un
                 raise Stop
         return original(search, part)
 
-    monkeypatch.setattr(loop, "next_batch", next_batch)
+    monkeypatch.setattr(bilevel, "next_batch", next_batch)
     monkeypatch.setattr(RunWriter, "due", lambda self: True)
     try:
         for count in stops:
@@ -166,12 +166,12 @@ def test_without_a_whole_checkpoint_the_search_starts_again_and_ends_the_same(un
 
 
 def test_a_finished_run_is_loaded_and_not_repeated(unbroken, monkeypatch):
-    from nasbook.training import search as loop
+    from nasbook.training import bilevel
 
     def never(*_):
         raise AssertionError("the search ran again")
 
-    monkeypatch.setattr(loop, "alternate", never)
+    monkeypatch.setattr(bilevel, "alternate", never)
     before = {p.name: p.stat().st_mtime_ns for p in unbroken.folder.iterdir() if p.is_file() and p.name != ".lock"}
     run = nb.search("gdas", data=nb.datasets.load("digits"), out=unbroken.folder, seed=3, **SETTINGS)
     assert run.finished and str(run.genotype) == str(unbroken.genotype)

@@ -8,10 +8,10 @@ from tiny import begin
 from torch.nn import functional as F
 
 import nasbook as nb
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.searchers import darts
+from nasbook.training.bilevel import next_batch
 from nasbook.training.numerics import frozen_statistics, set_rate
-from nasbook.training.search import next_batch
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def loss_after_a_real_step(search, alphas):
     for weight, original in zip(net.parameters(), search.net.parameters()):
         buffer = search.weight_optimizer.state[original]["momentum_buffer"]
         optimizer.state[weight]["momentum_buffer"] = buffer.double().clone()
-    blend = {kind: relaxations.softmax(alpha)[0] for kind, alpha in zip(search.alphas, alphas)}
+    blend = {kind: samplers.softmax(alpha)[0] for kind, alpha in zip(search.alphas, alphas)}
     with frozen_statistics([one for one in net.modules() if isinstance(one, torch.nn.BatchNorm2d)]):
         images, labels = search.batches["weights"]
         optimizer.zero_grad()

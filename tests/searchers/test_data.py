@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 import nasbook as nb
 from nasbook.datasets.splits import split
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.derivation import probable_code_rule
 from nasbook.searchers import data, gdas
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
-from nasbook.training import search as loop, state
+from nasbook.training import bilevel, state
 
 OPS = ("skip_connect", "max_pool_3x3", "sep_conv_3x3")
 
@@ -31,7 +31,7 @@ def begin(digits, method=data, **overrides):
 
 
 def alpha_gradients(search, method=data):
-    method.architecture_step(search, *loop.next_batch(search, "alphas"))
+    method.architecture_step(search, *bilevel.next_batch(search, "alphas"))
     return {kind: alpha.grad.clone() for kind, alpha in search.alphas.items()}
 
 
@@ -50,8 +50,8 @@ def test_one_draw_is_gdas_bit_for_bit_through_whole_steps(digits):
     for search, method in zip(searches, (gdas, data)):
         for _ in range(2):
             results = [
-                method.weight_step(search, *loop.next_batch(search, "weights")),
-                method.architecture_step(search, *loop.next_batch(search, "alphas")),
+                method.weight_step(search, *bilevel.next_batch(search, "weights")),
+                method.architecture_step(search, *bilevel.next_batch(search, "alphas")),
             ]
         search.totals = {"results": results}
     one, other = searches
@@ -118,8 +118,8 @@ def test_the_two_steps_draw_two_architectures(digits):
     search, seen = begin(digits, draws=3), []
     forward = search.net.forward
     search.net.forward = lambda x, paths=None, **options: seen.append(paths) or forward(x, paths, **options)
-    data.weight_step(search, *loop.next_batch(search, "weights"))
-    data.architecture_step(search, *loop.next_batch(search, "alphas"))
+    data.weight_step(search, *bilevel.next_batch(search, "weights"))
+    data.architecture_step(search, *bilevel.next_batch(search, "alphas"))
     assert not any(path.requires_grad for path in seen[0].values())
     assert all(path.requires_grad for path in seen[1].values())
     assert any(not torch.equal(seen[0][kind], seen[1][kind]) for kind in search.alphas)
@@ -127,7 +127,7 @@ def test_the_two_steps_draw_two_architectures(digits):
 
 def test_operations_outside_the_code_keep_their_bits(digits):
     search = begin(digits, draws=2)
-    images, labels = loop.next_batch(search, "weights")
+    images, labels = bilevel.next_batch(search, "weights")
     generator = search.draws.get_state()
     drawn = data.paths(search)
     search.draws.set_state(generator)
@@ -207,7 +207,7 @@ def test_normalize_gives_the_mean_of_the_drawn_operations_and_its_gradient(digit
     generator = search.draws.get_state()
     found = data.paths(search)["normal"]
     search.draws.set_state(generator)
-    code = relaxations.ensemble(search.alphas["normal"], search.tau, draws=4, generator=search.draws)[0]
+    code = samplers.ensemble(search.alphas["normal"], search.tau, draws=4, generator=search.draws)[0]
     assert torch.equal(found, code / code.sum(-1, keepdim=True)) and (code.sum(-1) > 1).any()
     torch.testing.assert_close(found.sum(-1), torch.ones(5))
     (gradient,) = torch.autograd.grad(found.sum(), search.alphas["normal"])
@@ -222,7 +222,7 @@ def test_the_full_estimator_runs_all_and_hears_operations_of_weight_zero(digits)
         search = begin(digits, draws=2, estimator=estimator)
         gradients[estimator] = alpha_gradients(search)
         assert search.net.executed == runs or (runs is None and search.net.executed <= 3 * 5 * 2)
-        data.weight_step(search, *loop.next_batch(search, "weights"))
+        data.weight_step(search, *bilevel.next_batch(search, "weights"))
         assert search.net.executed <= 3 * 5 * 2, "weights train the drawn operations in both forms"
     assert any(not torch.allclose(gradients["executed"][kind], gradients["full"][kind]) for kind in search.alphas)
 
@@ -248,7 +248,7 @@ def test_the_code_weight_pulls_probabilities_to_the_code(digits):
 
 def test_the_reported_loss_leaves_the_pull_out(digits):
     plain, pulled = begin(digits, draws=3), begin(digits, draws=3, code_weight=0.1)
-    losses = [data.architecture_step(search, *loop.next_batch(search, "alphas"))[0] for search in (plain, pulled)]
+    losses = [data.architecture_step(search, *bilevel.next_batch(search, "alphas"))[0] for search in (plain, pulled)]
     assert torch.equal(*losses)
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from nasbook.datasets.splits import split
 from nasbook.searchers import gdas
-from nasbook.training import search as loop, state
+from nasbook.training import bilevel, state
 from nasbook.training.numerics import stream
 
 
@@ -20,7 +20,7 @@ def begin(digits, **overrides):
 
 
 def batch(search, digits, part="weights"):
-    return loop.next_batch(search, part)
+    return bilevel.next_batch(search, part)
 
 
 def bits(tensors):
@@ -215,15 +215,15 @@ def test_the_gradient_of_the_weights_is_clipped_to_the_configs_norm(digits):
 @pytest.mark.parametrize("tau", [0.3, 1.0, 10.0])
 def test_alpha_gradients_are_those_of_the_formula(tau):
     """dL/da_j = c_k h_k (delta_kj - h_j)/tau through the executed k; summed over k for full straight-through."""
-    from nasbook.relaxations import samplers as relaxations
+    from nasbook.relaxations import samplers
 
     cell = scaled_cell()
     far, near = torch.randn(2, 3, 2, 4, 4, dtype=torch.float64, generator=stream(0, "x"))
     direction = torch.randn(3, 2, 4, 4, dtype=torch.float64, generator=stream(0, "d"))
     for seed in range(5):
         alpha = torch.randn(2, 3, dtype=torch.float64, generator=stream(seed, "a")).requires_grad_()
-        h = relaxations.one_hot(alpha, tau, generator=stream(seed, "g"))[0]
-        noise = relaxations.gumbel(alpha, stream(seed, "g"))
+        h = samplers.one_hot(alpha, tau, generator=stream(seed, "g"))[0]
+        noise = samplers.gumbel(alpha, stream(seed, "g"))
         soft = torch.softmax((alpha + noise) / tau, -1).detach()
         chosen = soft.argmax(-1).tolist()
         for active in ([[k] for k in chosen], [[0, 1, 2]] * 2):
@@ -277,7 +277,7 @@ def test_evaluating_changes_nothing(digits):
     search = begin(digits)
     before = bits(search.net.state_dict().items())
     draws, augmentation = search.draws.get_state(), search.augmentation.get_state()
-    loop.sampled_accuracy(gdas, search, 1)
+    bilevel.sampled_accuracy(gdas, search, 1)
     assert not changed(before, search.net.state_dict().items())
     assert torch.equal(draws, search.draws.get_state())
     assert torch.equal(augmentation, search.augmentation.get_state())
@@ -285,6 +285,6 @@ def test_evaluating_changes_nothing(digits):
 
 def test_the_evaluation_judges_every_selection_image_once_and_no_other(digits, monkeypatch):
     search, asked = begin(digits), []
-    monkeypatch.setattr(loop, "accuracy", lambda search, paths, positions: asked.append(positions) or 0.5)
-    assert loop.sampled_accuracy(gdas, search, 1) == 0.5
+    monkeypatch.setattr(bilevel, "supernet_accuracy", lambda search, paths, positions: asked.append(positions) or 0.5)
+    assert bilevel.sampled_accuracy(gdas, search, 1) == 0.5
     assert torch.equal(asked[0].sort().values, search.parts["selection"])

@@ -13,7 +13,7 @@ from nasbook.datasets.splits import split
 from nasbook.searchers import gdas
 from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.names import CELL_OPERATIONS
-from nasbook.training import search as loop, state
+from nasbook.training import bilevel, state
 
 
 def test_a_search_that_diverges_says_so_and_names_the_setting(digits, tmp_path):
@@ -99,7 +99,7 @@ def test_order_of_the_updates_is_an_option(digits, tmp_path):
     for order, first in ((("weights", "alphas"), "w"), (("alphas", "weights"), "a")):
         seen.clear()
         config = gdas.Config.make({**TINY, "epochs": 1, "order": order})
-        loop.run_search(method, "gdas", config, digits, "smoke", tmp_path / first)
+        bilevel.run_search(method, "gdas", config, digits, "smoke", tmp_path / first)
         assert seen[0] == first and seen.count("w") == seen.count("a") == len(seen) // 2
         assert all(a != b for a, b in pairwise(seen))
 
@@ -143,10 +143,10 @@ def test_each_step_is_given_images_of_its_own_part(digits, tmp_path, monkeypatch
     for place, name in enumerate(names):
         labels[parts[name]] = place
     data = replace(digits.without_test(), classes=names, labels=labels)
-    monkeypatch.setattr(loop, "split", lambda *_: parts)
+    monkeypatch.setattr(bilevel, "split", lambda *_: parts)
     read = {"weights": set(), "alphas": set()}
     method = watched(lambda part, search, labels: read[part].update(labels.tolist()))
-    loop.run_search(method, "gdas", config, data, "smoke", tmp_path)
+    bilevel.run_search(method, "gdas", config, data, "smoke", tmp_path)
     assert read == {"weights": {0}, "alphas": {1}}
 
 
@@ -156,7 +156,7 @@ def test_every_step_of_an_epoch_has_the_epochs_temperature_and_rate(digits, tmp_
     def note(part, search, labels):
         used.append((search.epoch, search.tau, search.weight_optimizer.param_groups[0]["lr"]))
 
-    loop.run_search(watched(note), "gdas", config, digits, "smoke", tmp_path)
+    bilevel.run_search(watched(note), "gdas", config, digits, "smoke", tmp_path)
     second = (config.weight_lr + config.weight_lr_end) / 2
     assert sorted(set(used)) == [pytest.approx((0, 10.0, config.weight_lr)), pytest.approx((1, 5.05, second))]
 

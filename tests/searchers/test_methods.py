@@ -13,7 +13,7 @@ from tiny import TINY, begin as begin_method, smoke_search
 import nasbook as nb
 from nasbook.runs.writer import RunWriter
 from nasbook.searchers import METHODS
-from nasbook.training import search as loop
+from nasbook.training import bilevel
 from nasbook.training.numerics import frozen_statistics
 
 VARIANTS = {name: {} for name in METHODS} | {
@@ -113,7 +113,7 @@ def test_a_second_order_step_looks_ahead_on_the_training_batch_and_judges_on_the
 def test_a_search_stopped_at_odd_steps_continues_bit_for_bit(digits, tmp_path, monkeypatch, variant):
     method = variant.split()[0]
     whole = nb.search(method, data=digits, out=tmp_path / "whole", **settings(variant))
-    original, left = loop.next_batch, 0
+    original, left = bilevel.next_batch, 0
 
     class Stop(BaseException):
         pass
@@ -125,7 +125,7 @@ def test_a_search_stopped_at_odd_steps_continues_bit_for_bit(digits, tmp_path, m
             raise Stop
         return original(search, part)
 
-    monkeypatch.setattr(loop, "next_batch", next_batch)
+    monkeypatch.setattr(bilevel, "next_batch", next_batch)
     monkeypatch.setattr(RunWriter, "due", lambda self: True)
     for left in (1, 7, 17):  # noqa: B007
         with pytest.raises(Stop):

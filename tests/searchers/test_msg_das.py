@@ -5,9 +5,9 @@ import torch
 from tiny import TINY, begin
 
 import nasbook as nb
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.searchers import gdas, msg_das
-from nasbook.training import search as loop
+from nasbook.training import bilevel
 from nasbook.training.memory import SavedBytes
 from nasbook.training.numerics import frozen_statistics
 
@@ -95,7 +95,7 @@ def test_the_alphas_get_the_gradient_of_the_sum_of_the_losses_through_one_sample
     alphas = {kind: alpha.detach().clone().requires_grad_() for kind, alpha in search.alphas.items()}
     msg_das.architecture_step(search, images, labels)
     search.draws.set_state(before)
-    drawn = {kind: relaxations.top_k(alpha, search.tau, k=2, generator=search.draws) for kind, alpha in alphas.items()}
+    drawn = {kind: samplers.top_k(alpha, search.tau, k=2, generator=search.draws) for kind, alpha in alphas.items()}
     total = sum(
         torch.nn.functional.cross_entropy(search.forward(images, {kind: p[k] for kind, p in drawn.items()}), labels)
         for k in range(2)
@@ -137,7 +137,7 @@ def test_one_sub_graph_without_the_additions_is_gdas_bit_for_bit(digits):
         one.tau = other.tau = tau
         for part, step in (("weights", "weight_step"), ("alphas", "architecture_step")):
             said = [
-                getattr(method, step)(search, *loop.next_batch(search, part))
+                getattr(method, step)(search, *bilevel.next_batch(search, part))
                 for method, search in ((msg_das, one), (gdas, other))
             ]
             assert all(float(ours) == float(theirs) for ours, theirs in zip(*said))

@@ -165,13 +165,13 @@ def test_a_drawn_training_lasts_from_half_to_one_and_a_half():
 def test_a_push_that_travels_arrives_shard_by_shard(monkeypatch):
     """With latency, a replica may draw from shards of different versions; without it never with one gradient each."""
     torn = []
-    pull = nas_rl.Search.pull
+    pull = nas_rl.Scheme.pull
 
     def spy(self, pending=0):
         torn.append(len(set(self.server.versions.tolist())) > 1)
         return pull(self, pending)
 
-    monkeypatch.setattr(nas_rl.Search, "pull", spy)
+    monkeypatch.setattr(nas_rl.Scheme, "pull", spy)
     played(latency=2.0, replicas=4, evaluations=120)
     assert any(torn)
     torn.clear()
@@ -181,7 +181,7 @@ def test_a_push_that_travels_arrives_shard_by_shard(monkeypatch):
 
 def test_stale_gradients_are_those_of_the_parameters_that_drew(monkeypatch):
     seen = []
-    gradient = nas_rl.Search.gradient
+    gradient = nas_rl.Scheme.gradient
 
     def spy(self, replica):
         found = gradient(self, replica)
@@ -189,7 +189,7 @@ def test_stale_gradients_are_those_of_the_parameters_that_drew(monkeypatch):
         seen.append(np.array_equal(found, self.controller.gradient(replica.drawn.tokens, replica.gains)))
         return found
 
-    monkeypatch.setattr(nas_rl.Search, "gradient", spy)
+    monkeypatch.setattr(nas_rl.Scheme, "gradient", spy)
     _, trace, _ = played()
     assert max(staleness(trace)) > 0 and all(seen) and len(seen) > 5
 

@@ -7,13 +7,13 @@ from tiny import TINY, begin
 from torch.nn import functional as F
 
 import nasbook as nb
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.searchers import darts, pc_darts
 from nasbook.spaces.darts.grouped import GroupedCell
 from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.darts.partial import shuffle
 from nasbook.spaces.names import CELL_OPERATIONS, DARTS_OPERATIONS, cell_edges
-from nasbook.training import search as loop
+from nasbook.training import bilevel
 
 LAYOUTS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -78,7 +78,7 @@ def test_a_cell_is_the_published_one_edge_by_edge(stride, grouped, share):
     far, near = (torch.randn(2, 8, 6, 6, dtype=torch.float64, requires_grad=True) for _ in range(2))
     alpha = torch.randn(9, 8, dtype=torch.float64, requires_grad=True)
     beta = torch.randn(9, dtype=torch.float64, requires_grad=True)
-    p, weight = relaxations.softmax(alpha)[0], pc_darts.edge_weights(beta, 3)
+    p, weight = samplers.softmax(alpha)[0], pc_darts.edge_weights(beta, 3)
     found = []
     for y in (
         cell(far, near, weight[:, None] * p, [list(range(8))] * 9),
@@ -141,8 +141,8 @@ def test_alphas_and_betas_rest_in_the_first_epochs_and_the_held_out_part_is_not_
         asked.append((search.epoch, part))
         return original(search, part)
 
-    original = loop.next_batch
-    monkeypatch.setattr(loop, "next_batch", next_batch)
+    original = bilevel.next_batch
+    monkeypatch.setattr(bilevel, "next_batch", next_batch)
     run = nb.search("pc_darts", data=digits, out=tmp_path, **TINY | {"epochs": 4, "frozen": 0.5, "batch_size": 128})
     for logits in (run.alphas, run.betas):
         assert np.array_equal(logits[0], logits[1]) and np.array_equal(logits[0], logits[2])

@@ -15,7 +15,7 @@ from nasbook.spaces.blocks import pnas_cells
 from nasbook.spaces.blocks.pnas_cells import PnasCells
 from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EdgeSpace
 from nasbook.spaces.edges.growing import GrowingCells, grown
-from nasbook.spaces.edges.isomorphism import canonical
+from nasbook.spaces.edges.isomorphism import canonical_form
 from nasbook.trials.evaluators import Function, Lookup, Training
 
 SPACE = PnasCells(2, ("sep_conv_3x3", "max_pool_3x3", "skip_connect"))
@@ -202,7 +202,7 @@ class StringTable(TinyTable):
         self.space = EdgeSpace(CELLBENCH_OPERATIONS)
 
     def accuracy(self, architecture, split, epochs=None, seed=None):
-        form = canonical(architecture)
+        form = canonical_form(architecture)
         names = [name for name, _ in form.operations]
         spread = np.random.default_rng(len(names) + 7 * len(form.output)).random()
         return 0.3 + 0.1 * len(names) + 0.02 * spread + 0.001 * (seed or 8)
@@ -216,7 +216,9 @@ def test_on_a_table_a_wide_beam_finds_the_best_string():
     settings = {"space": CELLS, "evaluator": Lookup(table, seed=None)}
     trial, found = play(beam=729, evaluations=729, **settings)
     assert found.score == pytest.approx(table.best("valid").accuracy)
-    assert {canonical(cell) for cell in trial.ledger.architectures} == {canonical(cell) for cell in table.space}
+    assert {canonical_form(cell) for cell in trial.ledger.architectures} == {
+        canonical_form(cell) for cell in table.space
+    }
     assert notes(trial, "candidates") == [3, 18, 132]
     trial, found = play(beam=6, units=12, steps=80, **settings)
     assert len(trial.ledger.rows) <= 3 + 6 + 6 and found.score > np.median(table.scores("valid"))

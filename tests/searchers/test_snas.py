@@ -7,12 +7,12 @@ import torch
 from tiny import begin
 
 import nasbook as nb
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.searchers import snas
 from nasbook.spaces.cost import operation_costs
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
-from nasbook.training import search as loop
+from nasbook.training import bilevel
 
 
 def generator(seed=0):
@@ -64,7 +64,7 @@ def test_the_mean_pathwise_gradient_is_that_of_the_mean_sample():
 
     n, d = 200_000, math.log(2)
     alpha = torch.tensor([[d, 0.0]], dtype=torch.float64).repeat(n, 1).requires_grad_()
-    z = relaxations.concrete(alpha, 1.0, generator=generator())[0]
+    z = samplers.concrete(alpha, 1.0, generator=generator())[0]
     (slopes,) = torch.autograd.grad(z[:, 0].sum(), alpha)
     found, error = slopes[:, 0].mean(), slopes[:, 0].std() / math.sqrt(n)
     assert abs(found - (mean(d + 1e-5) - mean(d - 1e-5)) / 2e-5) < 4 * error
@@ -125,12 +125,12 @@ def test_with_a_constant_loss_every_edge_comes_to_its_cheapest_operation(digits,
     search = begin("snas", digits, operations=("none", "sep_conv_5x5", "dil_conv_3x3"), **settings)
     speechless(search, monkeypatch)
     images, labels = search.batches["weights"]
-    before = {kind: relaxations.softmax(alpha.detach())[0] for kind, alpha in search.alphas.items()}
+    before = {kind: samplers.softmax(alpha.detach())[0] for kind, alpha in search.alphas.items()}
     for _ in range(150):
         snas.weight_step(search, images, labels)
     costs = operation_costs(search.net, resource, tuple(digits.images.shape[1:]))
     for kind, alpha in search.alphas.items():
-        after = relaxations.softmax(alpha.detach())[0]
+        after = samplers.softmax(alpha.detach())[0]
         assert ((after * costs[kind]).sum(-1) < 0.5 * (before[kind] * costs[kind]).sum(-1)).all()
         assert torch.equal(after.argmax(-1), costs[kind].argmin(-1)) and (after.argmax(-1) == 0).all()
 
@@ -204,7 +204,7 @@ def test_there_is_no_held_out_part_for_the_architecture(digits):
     assert set(sampler.indices.tolist()) == {*search.parts["weights"].tolist(), *search.parts["alphas"].tolist()}
     assert set(search.batches) == {"weights"} == set(search.config.steps_in(0))
     with pytest.raises(KeyError):
-        loop.next_batch(search, "alphas")
+        bilevel.next_batch(search, "alphas")
 
 
 def test_drop_path_silences_operations_but_not_the_identity(digits):

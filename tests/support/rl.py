@@ -24,7 +24,7 @@ def played(space=TABLE.space, evaluator=None, keep=None, **settings):
     if keep is not None:
 
         def search(trial):
-            keep.append(nas_rl.Search(trial))
+            keep.append(nas_rl.Scheme(trial))
             (nas_rl.synchronous if trial.config.synchronous else nas_rl.asynchronous)(keep[0])
 
         method = types.SimpleNamespace(Config=nas_rl.Config, PROFILES=nas_rl.PROFILES, search=search)

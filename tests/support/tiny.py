@@ -5,7 +5,7 @@ from importlib import import_module
 import nasbook as nb
 from nasbook.datasets.splits import split
 from nasbook.searchers import METHODS
-from nasbook.training import search as loop, state
+from nasbook.training import bilevel, state
 
 TINY = {"seed": 0, "epochs": 2, "batch_size": 32, "channels": 4, "cells": 3, "nodes": 2, "padding": 1,
         "fixed_reduction": False,
@@ -18,7 +18,7 @@ def begin(method, data, epoch=0, **settings):
     search = state.start(config, data, split(data.labels, config.split, config.seed))
     search.tau = 1.0
     search.step = epoch * search.per_epoch
-    search.batches = {part: loop.next_batch(search, part) for part in config.updates}
+    search.batches = {part: bilevel.next_batch(search, part) for part in config.updates}
     return search
 
 

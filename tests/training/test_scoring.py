@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
-from nasbook.searchers.enas import PROFILES, Config, loop as sharing
+from nasbook.searchers.enas import PROFILES, Config, loop
 from nasbook.spaces.darts import grouped
-from nasbook.training import search as loop
+from nasbook.training import bilevel
 from nasbook.training.scoring import score, taken
 from nasbook.trials.evaluators import SharedWeights
 
@@ -82,7 +82,7 @@ def test_a_search_cell_groups_its_operations_while_it_is_judged(digits, monkeypa
     search, calls, original = begin("darts", digits), [], grouped.grouped_forward
     monkeypatch.setattr(grouped, "grouped_forward", lambda cell, *rest: calls.append(cell) or original(cell, *rest))
     paths = {kind: torch.full(alpha.shape, 1 / 8) for kind, alpha in search.alphas.items()}
-    loop.accuracy(search, lambda: paths, torch.arange(64))
+    bilevel.supernet_accuracy(search, lambda: paths, torch.arange(64))
     assert len(calls) == search.config.cells
 
 
@@ -90,7 +90,7 @@ def test_an_evaluator_scores_shared_weights_as_the_reward_did(digits):
     """Precision and layout too: they decide the last bits, and on a GPU bfloat16 is the default."""
     settings = {"space": "edges", "layers": 1, "batch_size": 64, "bfloat16": True, "channels_last": False, "seed": 0}
     config = Config.make(dict(PROFILES["smoke"]) | settings)
-    search = sharing.begin(config, digits.without_test(), split(digits.labels, config.split, 0))
+    search = loop.begin(config, digits.without_test(), split(digits.labels, config.split, 0))
     positions, seen, forward = search.parts["selection"], [], search.net.forward
 
     def listening(images, cell):
@@ -101,7 +101,7 @@ def test_an_evaluator_scores_shared_weights_as_the_reward_did(digits):
     same = {"batch_size": 64, "bfloat16": config.bfloat16, "channels_last": config.channels_last}
     evaluator = SharedWeights(search.net, data=digits, positions=positions, **same)
     cell = list(search.space)[700]
-    assert evaluator.evaluate([cell])[0] == sharing.accuracy(search, cell, positions)
+    assert evaluator.evaluate([cell])[0] == loop.architecture_accuracy(search, cell, positions)
     half = len(seen) // 2
     assert half and all(torch.equal(a, b) and c == d for (c, a), (d, b) in zip(seen[:half], seen[half:]))
     assert seen[0][0] and seen[0][1].dtype == torch.bfloat16

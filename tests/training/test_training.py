@@ -99,7 +99,7 @@ def test_auxiliary_loss_reaches_the_head_with_its_weight(digits):
     data = nb.datasets.load("cifar10-sample")
     config = standalone.TrainConfig.make({**TINY, "auxiliary_weight": 0.4, "cutout": 0})
     wide = nb.genotypes["GDAS_F1"].network(4, 3, 10, auxiliary=True)
-    training = standalone.Training(
+    training = standalone.Trainee(
         wide, torch.optim.SGD(wide.parameters(), 0.0), standalone.Sampler(torch.arange(64), 64, stream(0, "order")),
         stream(0, "x"),
     )  # fmt: skip
@@ -127,7 +127,7 @@ def test_a_step_goes_along_the_clipped_gradient_of_both_losses(monkeypatch):
     )
     right = torch.autograd.grad(loss + 0.4 * second, list(wide.parameters()))
     norm = torch.nn.utils.get_total_norm(right)
-    training = standalone.Training(
+    training = standalone.Trainee(
         wide, torch.optim.SGD(wide.parameters(), 1.0), standalone.Sampler(every, 8, stream(0, "order")), stream(0, "x")
     )
     told, _ = standalone.train_step(training, config, data, 0)

@@ -28,7 +28,7 @@ KEPT, LOST, BEST = "#0072B2", "#8C8C8C", "#D55E00"
 
 
 @dataclass(frozen=True)
-class Story:
+class BeamSteps:
     """All cells of each stage: true ``values`` (n,), ``errors`` (n,) of a predictor that knows them but for noise of
     their own spread, and ``children``, for each cell the places of its extensions in the next stage."""
 
@@ -46,7 +46,7 @@ class Stage:
     survivors: frozenset[int]
 
 
-def prepare(space: GrowingSpace, value: Callable[[Hashable], float], rng: np.random.Generator) -> Story:
+def prepare(space: GrowingSpace, value: Callable[[Hashable], float], rng: np.random.Generator) -> BeamSteps:
     """The story of ``space`` with true values as fractions.
 
     Raises NasbookError for a space that does not grow and for a stage of over ``MOST`` cells.
@@ -59,7 +59,7 @@ def prepare(space: GrowingSpace, value: Callable[[Hashable], float], rng: np.ran
         children.append(tuple(tuple(sorted(place[larger] for larger in cells)) for cells in extended))
     values = tuple(np.array([float(value(cell)) for cell in stage]) for stage in stages)
     errors = tuple(one.std() * rng.standard_normal(len(one)) for one in values)
-    return Story(values, errors, tuple(children))
+    return BeamSteps(values, errors, tuple(children))
 
 
 def _drawable(cells: list[Hashable]) -> list[Hashable]:
@@ -68,7 +68,7 @@ def _drawable(cells: list[Hashable]) -> list[Hashable]:
     return cells
 
 
-def play(story: Story, beam: int, noise: float) -> list[Stage]:
+def play(story: BeamSteps, beam: int, noise: float) -> list[Stage]:
     """The beam search through all stages with a predictor whose error is ``noise`` times the spread of the values."""
     found: list[Stage] = []
     for level, (values, errors) in enumerate(zip(story.values, story.errors)):
@@ -83,7 +83,7 @@ def play(story: Story, beam: int, noise: float) -> list[Stage]:
     return found
 
 
-def render(story: Story, beam: int, stage: int, noise: float) -> Frame:
+def render(story: BeamSteps, beam: int, stage: int, noise: float) -> Frame:
     """The frame of a search with this ``beam`` width and predictor ``noise``, when ``stage``, from 1, is done."""
     search = play(story, beam, noise)
     now, values = search[stage - 1], story.values[stage - 1]
@@ -115,7 +115,7 @@ def render(story: Story, beam: int, stage: int, noise: float) -> Frame:
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story) -> Shell:
+def explore(story: BeamSteps) -> Shell:
     """The widget: beam width, stage, and how wrong the predictor is."""
     last = len(story.values)
     controls = {
@@ -134,7 +134,7 @@ def _ranked(stage: Stage, values: np.ndarray) -> str:
         return ""
 
 
-def _range(story: Story) -> tuple[float, float]:
+def _range(story: BeamSteps) -> tuple[float, float]:
     """The ends of the axis of values, a little beyond them; a few very low values would hide how the others differ."""
     every = np.concatenate(story.values)
     first, third = np.quantile(every, (0.25, 0.75))
@@ -143,7 +143,7 @@ def _range(story: Story) -> tuple[float, float]:
     return lowest - room, every.max() + room
 
 
-def _tree(story: Story, search: list[Stage]) -> list[str]:
+def _tree(story: BeamSteps, search: list[Stage]) -> list[str]:
     """A column a stage, a dot a cell at the height of its true value, lines from survivors to their extensions."""
     low, high = _range(story)
     left, right = TREE

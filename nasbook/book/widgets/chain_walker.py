@@ -39,7 +39,7 @@ CHAINS = {
 
 
 @dataclass(frozen=True)
-class Story:
+class ChainWalk:
     """What the frames of one walk share; T + 1 points of time, S states.
 
     ``ahead`` (T + 1, S): the distributions p_t. ``path`` (T + 1,): where the token is. ``visits`` (T + 1, S):
@@ -60,7 +60,7 @@ class Story:
     period: int
 
 
-def prepare(transitions: np.ndarray, start: int, uniforms: np.ndarray) -> Story:
+def prepare(transitions: np.ndarray, start: int, uniforms: np.ndarray) -> ChainWalk:
     """The story of a chain (S, S) begun in state ``start``, whose moves ``uniforms`` (T,) in [0, 1) choose."""
     from nasbook.decisions import chains
 
@@ -72,7 +72,7 @@ def prepare(transitions: np.ndarray, start: int, uniforms: np.ndarray) -> Story:
     found = [one for one in chains.communicating_classes(rows) if one.closed]
     values = np.linalg.eigvals(rows)
     others = values[np.argsort(abs(values - 1))[len(found) :]]
-    return Story(
+    return ChainWalk(
         transitions=rows,
         states=tuple(f"S{state + 1}" for state in range(len(rows))),
         ahead=ahead,
@@ -87,14 +87,14 @@ def prepare(transitions: np.ndarray, start: int, uniforms: np.ndarray) -> Story:
     )
 
 
-def render(story: Story, step: int) -> shell.Frame:
+def render(story: ChainWalk, step: int) -> shell.Frame:
     """Frame ``step``, 0 to T: the graph with the token, the bars, the distance."""
     said = sentence(story, step)
     parts = [*_graph(story, step), *_bars(story, step), *_curve(story, step)]
     return shell.Frame(svg.page(WIDTH, HEIGHT, said, parts), said)
 
 
-def sentence(story: Story, step: int) -> str:
+def sentence(story: ChainWalk, step: int) -> str:
     """What frame ``step`` shows."""
     off = int(abs(story.visits[step] - story.limit).argmax())
     place, begun = story.states[story.path[step]], story.states[story.path[0]]
@@ -121,13 +121,13 @@ def _small(value: float) -> str:
     return f"{value:.2g}".removeprefix("0") or "0"
 
 
-def _reached(story: Story) -> str:
+def _reached(story: ChainWalk) -> str:
     """When p_t comes closer to the long run than the chart can show; for chains that do so within S steps."""
     after = int(np.argmax(story.distance < FLOOR))
     return f"reached after {after} step{'s' * (after != 1)}" if after else "reached from the start"
 
 
-def _graph(story: Story, step: int) -> list[str]:
+def _graph(story: ChainWalk, step: int) -> list[str]:
     places = _places(len(story.states))
     moved = (int(story.path[step - 1]), int(story.path[step])) if step else None
     ways = sorted(zip(*map(np.ndarray.tolist, np.nonzero(story.transitions))), key=lambda way: way == moved)
@@ -171,7 +171,7 @@ def _edge(places: Sequence[tuple[float, float]], begin: int, end: int, share: fl
     )
 
 
-def _bars(story: Story, step: int) -> list[str]:
+def _bars(story: ChainWalk, step: int) -> list[str]:
     left, right, top, bottom = 470, 888, 62, 180
     parts = [
         svg.text(left - 30, 20, "share of visits so far"),
@@ -197,7 +197,7 @@ def _bars(story: Story, step: int) -> list[str]:
     return parts
 
 
-def _curve(story: Story, step: int) -> list[str]:
+def _curve(story: ChainWalk, step: int) -> list[str]:
     left, right, top, bottom = 470, 888, 246, 364
     last = len(story.path) - 1
     # a distance below FLOOR lies on the lower edge
@@ -246,7 +246,7 @@ def explore(rng: np.random.Generator, steps: int = 60, walks: int = 5) -> shell.
     uniforms = rng.random((walks, steps))
 
     @lru_cache(maxsize=64)
-    def story(chain: str, leave_1: float, leave_2: float, stay: float, start: int, walk: int) -> Story:
+    def story(chain: str, leave_1: float, leave_2: float, stay: float, start: int, walk: int) -> ChainWalk:
         rows = np.array(CHAINS[chain] or [[1 - leave_1, leave_1], [leave_2, 1 - leave_2]])
         return prepare(stay * np.eye(len(rows)) + (1 - stay) * rows, start, uniforms[walk - 1])
 

@@ -24,7 +24,7 @@ LOST = "#B5B5B5"
 Key = tuple[str, float, bool]
 
 
-class Story(NamedTuple):
+class Discretising(NamedTuple):
     """What the frames share.
 
     ``chance``: kind of cell to probabilities (E, O) of ``operations``. ``cells``: (rule, threshold, exclude none?)
@@ -83,12 +83,12 @@ def prepare(
     searched: float,
     guess: float,
     images: int,
-) -> Story:
-    """What the frames share, of at most eight operations; see :class:`Story`."""
-    return Story(chance, operations, cells, accuracy, searched, guess, images)
+) -> Discretising:
+    """What the frames share, of at most eight operations; see :class:`Discretising`."""
+    return Discretising(chance, operations, cells, accuracy, searched, guess, images)
 
 
-def render(story: Story, rule: str, threshold: float, exclude_none: bool, kind: str) -> Frame:
+def render(story: Discretising, rule: str, threshold: float, exclude_none: bool, kind: str) -> Frame:
     """The frame of one rule and one kind of cell."""
     key = (rule, threshold, exclude_none)
     kept = _kept(story, key, kind)
@@ -97,7 +97,7 @@ def render(story: Story, rule: str, threshold: float, exclude_none: bool, kind: 
     return Frame(svg.page(WIDTH, story.height, said, parts), said)
 
 
-def explore(story: Story) -> Shell:
+def explore(story: Discretising) -> Shell:
     """The widget: choose the rule, its threshold, whether ``none`` competes, and the kind of cell.
 
     Under a rule whose cells are the same at every threshold the menu of thresholds is switched off.
@@ -119,7 +119,7 @@ def explore(story: Story) -> Shell:
     return Shell(lambda **values: render(story, **values), controls, story.height)
 
 
-def _kept(story: Story, key: Key, kind: str) -> set[tuple[int, int]]:
+def _kept(story: Discretising, key: Key, kind: str) -> set[tuple[int, int]]:
     """(edge, operation) of what the cell holds; ``none`` is nothing."""
     names = list(story.operations)
     return {
@@ -130,7 +130,7 @@ def _kept(story: Story, key: Key, kind: str) -> set[tuple[int, int]]:
     }
 
 
-def _sentence(story: Story, key: Key, kind: str, kept: set[tuple[int, int]]) -> str:
+def _sentence(story: Discretising, key: Key, kind: str, kept: set[tuple[int, int]]) -> str:
     rule, _, exclude = key
     after, edges = story.accuracy[key], len({edge for edge, _ in kept})
     change = after - story.searched
@@ -142,7 +142,7 @@ def _sentence(story: Story, key: Key, kind: str, kept: set[tuple[int, int]]) -> 
     )
 
 
-def _matrix(story: Story, kind: str, kept: set[tuple[int, int]]) -> list[str]:
+def _matrix(story: Discretising, kind: str, kept: set[tuple[int, int]]) -> list[str]:
     """One row an edge, one column an operation: the probability; a frame in the operation's colour where it stays."""
     law, alive = story.chance[kind], {edge for edge, _ in kept}
     parts = [svg.text(12, 20, f"before: p of each operation, {kind} cell", 14)]
@@ -169,7 +169,7 @@ def _matrix(story: Story, kind: str, kept: set[tuple[int, int]]) -> list[str]:
     return parts
 
 
-def _graph(story: Story, kept: set[tuple[int, int]]) -> list[str]:
+def _graph(story: Discretising, kept: set[tuple[int, int]]) -> list[str]:
     """The cell: states on a line, an arc for each operation that stays, a thin grey one for each edge that is lost."""
     states = max(target for target, _ in story.edges) + 1
     line = (HEAD + story.middle) / 2 - 12
@@ -200,7 +200,7 @@ def _graph(story: Story, kept: set[tuple[int, int]]) -> list[str]:
     return parts
 
 
-def _bars(story: Story, key: Key) -> list[str]:
+def _bars(story: Discretising, key: Key) -> list[str]:
     top, begin, wide = story.middle + 18, 230, 560
     parts = [svg.text(12, top - 6, f"accuracy on {story.images} images that trained nothing, same weights", 14)]
     rows = (("as searched", story.searched, "#0072B2", ""), ("this cell", story.accuracy[key], "#D55E00", "8 4"))

@@ -27,7 +27,7 @@ Code = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Story:
+class EnsembleLaws:
     """What the frames share: ``noise`` (M, n, 3), standard Gumbel, and the exact ``laws`` of the codes.
 
     A law is {code: probability} for every code of three operations, under (name of the probabilities, M).
@@ -39,13 +39,13 @@ class Story:
 
 def prepare(
     rng: np.random.Generator, law: Callable[[Sequence[float], int], Mapping[Code, float]], draws: int = 2_000
-) -> Story:
+) -> EnsembleLaws:
     """Draw the noise, and ask ``law(p, M)`` (``relaxations.code_probabilities``) for the law of every setting."""
     laws = {(name, m): dict(law(p, m)) for name, p in PROBABILITIES.items() for m in range(1, MOST_DRAWS + 1)}
-    return Story(rng.gumbel(size=(MOST_DRAWS, draws, 3)), laws)
+    return EnsembleLaws(rng.gumbel(size=(MOST_DRAWS, draws, 3)), laws)
 
 
-def unions(story: Story, probabilities: str, draws: int, tau: float) -> tuple[np.ndarray, np.ndarray]:
+def unions(story: EnsembleLaws, probabilities: str, draws: int, tau: float) -> tuple[np.ndarray, np.ndarray]:
     """Codes (n, 3) of zeros and ones, and what straight-through takes for them, the soft union (n, 3).
 
     The code is the largest of ``draws`` one-hot vectors. Its gradient is that of the soft sample of the first
@@ -58,7 +58,7 @@ def unions(story: Story, probabilities: str, draws: int, tau: float) -> tuple[np
     return hard.max(axis=0), np.take_along_axis(soft, first[None], axis=0)[0]
 
 
-def render(story: Story, probabilities: str, draws: int, tau: float) -> Frame:
+def render(story: EnsembleLaws, probabilities: str, draws: int, tau: float) -> Frame:
     """The frame of one setting."""
     p, law = np.array(PROBABILITIES[probabilities]), story.laws[probabilities, draws]
     inclusion = np.array([sum(chance for code, chance in law.items() if k in code) for k in range(3)])
@@ -87,7 +87,7 @@ def render(story: Story, probabilities: str, draws: int, tau: float) -> Frame:
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story) -> Shell:
+def explore(story: EnsembleLaws) -> Shell:
     """The widget: number of draws M, temperature, probabilities of the three operations."""
     controls = {
         "draws": steps("draws M", 2, 1, MOST_DRAWS),

@@ -24,7 +24,7 @@ POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)
 STILLS = ({"sharpness": 1.0}, {"sharpness": 20.0})
 
 
-class Story(NamedTuple):
+class MixerPlane(NamedTuple):
     """What the frames share: ``operations`` (O,) and their ``outputs`` (O, C, H', W'); ``allowed`` (O,) says which may
     be chosen; ``reach`` is the value of a full colour. As SVG: the ``image``, each operation's ``small`` map in its
     place below and its ``large`` one, as what is kept."""
@@ -47,17 +47,17 @@ class Mix(NamedTuple):
     gap: float
 
 
-def prepare(image: np.ndarray, outputs: np.ndarray, operations: Sequence[str]) -> Story:
+def prepare(image: np.ndarray, outputs: np.ndarray, operations: Sequence[str]) -> MixerPlane:
     """``image`` (H, W, 3) in [0, 1]; ``outputs`` (O, C, H', W') of at most 8 ``operations`` (O,), in their order."""
     image, outputs = np.asarray(image, dtype=float), np.asarray(outputs, dtype=float)
     allowed = np.array([name != "none" for name in operations])
     reach = float(np.quantile(np.abs(outputs[allowed]), 0.99)) or float(np.abs(outputs).max())
     small = tuple(_map(output[0], reach, _column(place), TOP, MAP) for place, output in enumerate(outputs))
     large = tuple(_map(output[0], reach, 465, LOW, BIG) for output in outputs)
-    return Story(tuple(operations), outputs, allowed, reach, _picture(image, 20, LOW, BIG), small, large)
+    return MixerPlane(tuple(operations), outputs, allowed, reach, _picture(image, 20, LOW, BIG), small, large)
 
 
-def mix(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Mix:
+def mix(story: MixerPlane, alphas: Sequence[float], sharpness: float = 1.0) -> Mix:
     """The blend under softmax(sharpness * alphas), and the operation that DARTS's rule would keep.
 
     ``gap``: |blend - output of the chosen| / |output of the chosen|, over all channels and pixels.
@@ -71,7 +71,7 @@ def mix(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Mix:
     return Mix(weights, blend, chosen, float(np.linalg.norm(blend - target) / np.linalg.norm(target)))
 
 
-def render(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Frame:
+def render(story: MixerPlane, alphas: Sequence[float], sharpness: float = 1.0) -> Frame:
     """The frame of one setting, channel 0 of every map."""
     now = mix(story, alphas, sharpness)
     names, weight = story.operations, now.weights[now.chosen]
@@ -97,7 +97,7 @@ def render(story: Story, alphas: Sequence[float], sharpness: float = 1.0) -> Fra
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story, alphas: Sequence[float] | None = None) -> Shell:
+def explore(story: MixerPlane, alphas: Sequence[float] | None = None) -> Shell:
     """The widget: a slider for each alpha, from ``alphas`` (O,) or 0, and one that sharpens them all.
 
     Its stills have the factors of ``STILLS``.
@@ -116,7 +116,7 @@ def explore(story: Story, alphas: Sequence[float] | None = None) -> Shell:
     return Shell(show, controls, HEIGHT, stills=STILLS)
 
 
-def _candidate(story: Story, place: int, name: str, share: float, chosen: bool) -> list[str]:
+def _candidate(story: MixerPlane, place: int, name: str, share: float, chosen: bool) -> list[str]:
     x, look = _column(place), style.look(name)
     bar = 34 * share
     parts = [

@@ -28,7 +28,7 @@ NOISE = 0.2
 
 
 @dataclass(frozen=True)
-class Story:
+class NoiseMeter:
     """What the frames share; keys are (batch, baseline on?) and (batch, baseline on?, learning rate).
 
     ``rewards`` (3,), ``gradient`` (3,) the exact one at the uniform policy; ``estimates`` (arrows, 3) sampled ones
@@ -63,7 +63,7 @@ def prepare(
     arrows: int = 60,
     seeds: int = 20,
     steps: int = 60,
-) -> Story:
+) -> NoiseMeter:
     """Draw the arrows and train every combination of batch, baseline and learning rate.
 
     The baseline is the expected reward of the present policy, which a moving average of rewards would estimate. The
@@ -82,10 +82,10 @@ def prepare(
             variance[batch, on] = (estimator_variance(policy, found, baseline) + noise) / batch
             for rate in RATES:
                 curves[batch, on, rate], winners[batch, on, rate] = _train(rng, found, batch, on, rate, seeds, steps)
-    return Story(found, exact_gradient(policy, found), estimates, variance, curves, winners)
+    return NoiseMeter(found, exact_gradient(policy, found), estimates, variance, curves, winners)
 
 
-def render(story: Story, batch: int, baseline: bool, learning_rate: float) -> Frame:
+def render(story: NoiseMeter, batch: int, baseline: bool, learning_rate: float) -> Frame:
     """The frame of one setting; the curve of the other choice of ``baseline`` is drawn for comparison."""
     ends = softmax(learning_rate * story.estimates[batch, baseline])  # logits begin at 0; (arrows, 3)
     target = softmax(learning_rate * story.gradient)
@@ -120,7 +120,7 @@ def render(story: Story, batch: int, baseline: bool, learning_rate: float) -> Fr
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story) -> Shell:
+def explore(story: NoiseMeter) -> Shell:
     """The widget: batch size, baseline, learning rate, over what ``prepare`` drew and trained."""
     controls = {
         "batch": choice("batch size", [(str(one), one) for one in BATCHES], 4),
@@ -153,7 +153,7 @@ def _train(rng, rewards, batch, on, rate, seeds, steps) -> tuple[np.ndarray, np.
     return curve, chance.argmax(axis=1)
 
 
-def _simplex(story: Story, ends: np.ndarray, true_end: np.ndarray, scale: int) -> list[str]:
+def _simplex(story: NoiseMeter, ends: np.ndarray, true_end: np.ndarray, scale: int) -> list[str]:
     (x, y), anchors = CORNERS.mean(axis=0), ("middle", "start", "start")
     parts = [svg.polyline([*CORNERS, CORNERS[0]], style.QUIET, fill="#FAFAFA", width=1.2)]
     for corner, letter, reward, anchor, (dx, dy) in zip(
@@ -168,13 +168,13 @@ def _simplex(story: Story, ends: np.ndarray, true_end: np.ndarray, scale: int) -
     return [*parts, svg.text(290, 166, _drawn(scale))]
 
 
-def _scales(story: Story, steps: int) -> tuple[axes.Scale, axes.Scale]:
+def _scales(story: NoiseMeter, steps: int) -> tuple[axes.Scale, axes.Scale]:
     left, top, width, height = CHART
     y = axes.scale(story.rewards.min(), story.rewards.max(), top + height, top)
     return axes.scale(0, steps, left, left + width), y
 
 
-def _axes(story: Story, steps: int) -> list[str]:
+def _axes(story: NoiseMeter, steps: int) -> list[str]:
     left, top, width, height = CHART
     (x, y), letters = _scales(story, steps), dict(zip(story.rewards, LETTERS))
     return [
@@ -185,7 +185,7 @@ def _axes(story: Story, steps: int) -> list[str]:
     ]
 
 
-def _curve(story: Story, key: tuple[int, bool, float], chosen: bool) -> list[str]:
+def _curve(story: NoiseMeter, key: tuple[int, bool, float], chosen: bool) -> list[str]:
     curve, colour = story.curves[key], "#0072B2" if key[1] else "#D55E00"
     x, y = _scales(story, curve.shape[1] - 1)
     steps = x(np.arange(curve.shape[1]))

@@ -30,7 +30,7 @@ MARKS = ("#CC79A7", "#009E73", "#D55E00", "#0072B2", "#E69F00", "#332288", "#882
 
 
 @dataclass(frozen=True)
-class Story:
+class SpaceCounts:
     """What the frames share; keys are (nodes, operations, inputs).
 
     ``sizes`` counts strings, ``unique`` cells up to naming (None: not counted); ``cells`` are the drawn ones,
@@ -44,9 +44,9 @@ class Story:
     names: Mapping[tuple[int, int, int], tuple[int, ...]]
 
 
-def prepare(rng: np.random.Generator) -> Story:
+def prepare(rng: np.random.Generator) -> SpaceCounts:
     """Count every space of the widget and draw ``DRAWN`` cells from each."""
-    story = Story({}, {}, {}, {}, {})
+    story = SpaceCounts({}, {}, {}, {}, {})
     for key in product(NODES, COUNTS, INPUTS):
         nodes, count, inputs = key
         family = CellFamily(nodes, OPERATIONS[:count], inputs)
@@ -60,7 +60,7 @@ def prepare(rng: np.random.Generator) -> Story:
     return story
 
 
-def render(story: Story, nodes: int, operations: int, inputs: int, naming: bool) -> Frame:
+def render(story: SpaceCounts, nodes: int, operations: int, inputs: int, naming: bool) -> Frame:
     """The frame of one space; ``naming`` marks cells that are the same up to naming, else equal strings."""
     key = (nodes, operations, inputs)
     size, unique = story.sizes[key], story.unique[key]
@@ -85,7 +85,7 @@ def render(story: Story, nodes: int, operations: int, inputs: int, naming: bool)
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: Story) -> Shell:
+def explore(story: SpaceCounts) -> Shell:
     """The widget: nodes, operations, inputs of a node, and what counts as the same cell."""
     controls = {
         "nodes": steps("nodes", 4, NODES[0], NODES[-1]),

@@ -7,7 +7,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "enas": ["CellController", "LayerController"],
+        "arcs": ["CellController", "LayerController"],
         "lstm": ["Controller"],
         "server": ["Adam", "ParameterServer"],
         "speaking": ["Draw"],

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from nasbook.base import checks
 from nasbook.searchers.controllers.speaking import Chooser, Speaker, check_units
-from nasbook.spaces.sentences import Step, steps_of
+from nasbook.spaces.sentences import Slot, steps_of
 from nasbook.spaces.tokens import TokenSpace
 
 
@@ -56,7 +56,7 @@ class Controller(Speaker):
             self.attention = nn.Linear(units, 1, bias=False)
         self.begin(bound, seed)
 
-    def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Step, Tensor, Tensor]]:
+    def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Slot, Tensor, Tensor]]:
         """For each step: the step, log-probabilities (m, D, c) of its D decisions, and their tokens (m, D).
 
         ``choose`` decides the tokens; the lists end after ``length`` tokens (None: at the end). The one loop that

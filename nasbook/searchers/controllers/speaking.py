@@ -18,9 +18,9 @@ from nasbook.base import checks, machine
 from nasbook.base.errors import NasbookError
 from nasbook.decisions.policies import listed
 from nasbook.searchers.controllers.server import Adam
-from nasbook.spaces.sentences import Step
+from nasbook.spaces.sentences import Slot
 
-Chooser = Callable[[Step, Tensor], np.ndarray]
+Chooser = Callable[[Slot, Tensor], np.ndarray]
 """From a step and log-probabilities (m, D, c) of its D decisions to tokens (m, D)."""
 
 
@@ -43,7 +43,7 @@ class Speaker(nn.Module):
     A kind sets ``steps`` and ``choices``, makes its parameters and calls ``begin``.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Slot, ...]
     choices: tuple[int, ...]
 
     def begin(self, bound: float, seed: int, optimizer: Callable[[int], Adam] = Adam) -> None:
@@ -57,7 +57,7 @@ class Speaker(nn.Module):
         self.optimizer = optimizer(len(self.vector))
 
     @abstractmethod
-    def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Step, Tensor, Tensor]]:
+    def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Slot, Tensor, Tensor]]:
         """For each step: the step, log-probabilities (m, D, c) of its D decisions, and their tokens (m, D).
 
         ``choose`` decides the tokens; the lists end after ``length`` tokens (None: at the end).
@@ -68,7 +68,7 @@ class Speaker(nn.Module):
         """``count`` independent lists with their log-probabilities and entropies; all randomness is ``rng``'s."""
         checks.generator(rng)
 
-        def choose(step: Step, log_chance: Tensor) -> np.ndarray:
+        def choose(step: Slot, log_chance: Tensor) -> np.ndarray:
             below = log_chance.exp().cumsum(dim=2)[:, :, :-1].numpy()  # (m, D, c) -> (m, D, c - 1)
             return (rng.random((*below.shape[:2], 1)) >= below).sum(axis=2)  # (m, D)
 
@@ -124,7 +124,7 @@ class Speaker(nn.Module):
         for parameter, part in zip(parameters, parts):
             parameter.copy_(part.view_as(parameter))
 
-    def _forced(self, tokens: np.ndarray) -> list[tuple[Step, Tensor, Tensor]]:
+    def _forced(self, tokens: np.ndarray) -> list[tuple[Slot, Tensor, Tensor]]:
         width = self._length(np.shape(tokens)[1] if np.ndim(tokens) == 2 else None)
         given = listed(tokens, self.choices[:width])
         return list(self.unroll(lambda step, _: given[:, step.start : step.end], len(given), width))
@@ -135,7 +135,7 @@ class Speaker(nn.Module):
             raise NasbookError(f"no step ends after {length} tokens: lists have {len(self.choices)} tokens")
         return length or len(self.choices)
 
-    def totals(self, found: list[tuple[Step, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    def totals(self, found: list[tuple[Slot, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of whole lists, (m,) each."""
         taken = sum(chance.gather(2, tokens[:, :, None]).sum(dim=(1, 2)) for _, chance, tokens in found)  # -> (m,)
         entropy = sum(-(chance.exp() * chance).sum(dim=(1, 2)) for _, chance, _ in found)  # (m, D, c) -> (m,)

@@ -1,7 +1,7 @@
 """A search with shared weights and a controller (Pham et al., 2018, arXiv 1802.03268, section 2.2).
 
 An epoch trains the weights on every batch of their part, each on one architecture that the controller draws, and then
-the controller by REINFORCE on held-out batches. This is no alternation batch by batch as in ``training.search``, and
+the controller by REINFORCE on held-out batches. This is no alternation batch by batch as in ``training.bilevel``, and
 what is learned is not a table of alphas; the run folder, checkpoints and trace are the same.
 """
 
@@ -26,12 +26,12 @@ from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas.method import Config, dropout
 from nasbook.searchers.enas.state import SharedSearch, begin
 from nasbook.spaces.genotypes import Genotype
-from nasbook.training.loop import Step, Sums, note_cost, run_epochs, run_or_republish
+from nasbook.training.loop import BatchStep, Sums, note_cost, run_epochs, run_or_republish
 from nasbook.training.numerics import arrange, autocast, cosine, repeatable, stream
 from nasbook.training.scoring import correct, score, taken
 
 
-def run_search(config: Config, data: ImageData, profile: str, folder: str | Path) -> Run:
+def run_enas(config: Config, data: ImageData, profile: str, folder: str | Path) -> Run:
     """Search in ``folder``: begin, continue from its checkpoint, or load it if it is finished.
 
     Raises NasbookError for sizes that cannot be, a folder of another config, or a folder that is in use.
@@ -56,7 +56,7 @@ def alternate(search: SharedSearch, writer: RunWriter) -> None:
     """Weights, weights, ..., controller, controller, ..., epoch after epoch."""
     config, batches = search.config, search.samplers["weights"].per_epoch
 
-    def steps(epoch: int) -> list[Step]:
+    def steps(epoch: int) -> list[BatchStep]:
         if search.step % search.per_epoch < batches:
             return [(("loss", "correct"), partial(weight_step, search))]
         return [(("reward", "entropy"), partial(controller_step, search))]
@@ -132,14 +132,14 @@ def controller_step(search: SharedSearch) -> tuple[float, float]:
     scores = []
     for tokens in drawn.tokens.tolist():
         chosen = search.samplers["alphas"].next().to(data.device)  # (B,)
-        scores.append(accuracy(search, search.space.decode(tokens), chosen))
+        scores.append(architecture_accuracy(search, search.space.decode(tokens), chosen))
     rewards = np.array(scores) + config.entropy_weight * drawn.entropies  # (m,)
     gains = np.concatenate([search.baseline(rewards[k : k + 1]) for k in range(len(rewards))])  # one by one: (m,)
     search.controller.ascend(drawn.tokens, gains, learning_rate=config.controller_lr)
     return float(np.mean(scores)), float(drawn.entropies.mean())
 
 
-def accuracy(search: SharedSearch, architecture: Hashable, positions: Tensor) -> float:
+def architecture_accuracy(search: SharedSearch, architecture: Hashable, positions: Tensor) -> float:
     """The share of the images at ``positions`` (N,) that ``architecture`` gets right with the shared weights.
 
     Nothing learns; BatchNorm normalises by the batch, see :mod:`nasbook.training.scoring`.
@@ -164,7 +164,7 @@ def derive(search: SharedSearch, epoch: int) -> pd.DataFrame:
     order = torch.randperm(len(selection), generator=stream(config.seed, f"selection {epoch}"))
     positions = selection[order[: config.candidate_images]]  # (N,)
     architectures = [search.space.decode(tokens) for tokens in drawn]
-    scores = [accuracy(search, architecture, positions) for architecture in architectures]
+    scores = [architecture_accuracy(search, architecture, positions) for architecture in architectures]
     words = [" ".join(map(str, tokens)) for tokens in drawn]
     found = pd.DataFrame({"architecture": list(map(str, architectures)), "accuracy": scores, "tokens": words})
     return found.sort_values("accuracy", ascending=False, kind="stable").reset_index(drop=True)

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from nasbook.base.config import LoopConfig
-from nasbook.searchers.controllers.enas import CellController, LayerController
+from nasbook.searchers.controllers.arcs import CellController, LayerController
 from nasbook.searchers.controllers.speaking import Speaker
 from nasbook.spaces.blocks.micro_cells import MICRO_OPERATIONS, micro_space
 from nasbook.spaces.blocks.micro_networks import MicroSupernet

@@ -64,7 +64,7 @@ class PnasCell:
             for operation, source in block:
                 one_of(operation, CELL_OPERATIONS, "operation")
                 checks.index(source, place + 2, f"input of block {place}")
-        object.__setattr__(self, "blocks", canonical(self.blocks))
+        object.__setattr__(self, "blocks", canonical_blocks(self.blocks))
 
     @property
     def loose_ends(self) -> tuple[int, ...]:
@@ -85,7 +85,7 @@ class PnasCell:
         return " | ".join("+".join(f"{name}~{source}" for name, source in block) for block in self.blocks)
 
 
-def canonical(blocks: Sequence[Block]) -> tuple[Block, ...]:
+def canonical_blocks(blocks: Sequence[Block]) -> tuple[Block, ...]:
     """The blocks renamed and reordered so that all ways to write one cell give the same.
 
     Blocks are ordered by their trees, what they compute written out down to the cell's inputs, the smaller first; a

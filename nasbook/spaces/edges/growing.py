@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.edges.cells import EDGES, NODES, EdgeSpace, read_cell, write_cell
-from nasbook.spaces.edges.isomorphism import Form, canonical, form_of
+from nasbook.spaces.edges.isomorphism import Form, canonical_form, form_of
 from nasbook.spaces.sentences import Question, Spoken, TokenSpace
 from nasbook.spaces.tokens import Tokens
 
@@ -155,7 +155,7 @@ def _finished(decided: tuple[str, ...], nodes: int) -> tuple[str, ...]:
 def _sameness(decided: tuple[str, ...], nodes: int) -> tuple[int, Form]:
     """Equal for cells of ``nodes`` nodes that are the same up to naming and grow alike."""
     if nodes == NODES - 1:
-        return nodes, canonical(write_cell(decided))
+        return nodes, canonical_form(write_cell(decided))
     edges = [(name, target, source) for name, (target, source) in zip(decided, EDGES)]
     # one more node that marks what each node holds, so that all of them count and not the output alone
     marks = [("holds", nodes + 1, node) for node in range(nodes + 1)]

@@ -1,6 +1,6 @@
 """Which cells of NAS-Bench-201's form are the same cell under other names (plain data, no torch).
 
-:func:`canonical` is exact. It rests on four identities, and on no other: ``none`` gives zero, as does a pooling of
+:func:`canonical_form` is exact. It rests on four identities, and on no other: ``none`` gives zero, as does a pooling of
 zero, and zero vanishes from a sum; ``skip_connect`` gives its input; a sum does not know the order of its terms, nor
 how they were grouped; what no path leads from to the output does nothing. Two convolutions are two even where they read
 the same node, because each has weights of its own; one convolution that two nodes read is one. A convolution of zero
@@ -34,7 +34,7 @@ class Form(NamedTuple):
     operations: tuple[tuple[str, Terms], ...]
 
 
-def canonical(cell: str) -> Form:
+def canonical_form(cell: str) -> Form:
     """The form of a cell: equal for two cells exactly if they are the same up to naming. See the module."""
     return correspondence(cell)[0]
 
@@ -114,7 +114,7 @@ def classes(cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """
     groups: dict[Form, list[str]] = {}
     for cell in cells:
-        groups.setdefault(canonical(cell), []).append(cell)
+        groups.setdefault(canonical_form(cell), []).append(cell)
     return {members[0]: tuple(members) for members in groups.values()}
 
 

@@ -71,19 +71,19 @@ def test_every_frame_is_svg_and_says_what_it_shows(story, width, stage, noise):
 def test_a_frame_is_quick_and_an_unknown_one_refused(story):
     taken = []
     for _ in range(20):
-        begun = time.perf_counter()
+        begun = time.process_time()
         beam.render(story, 20, 3, 0.5)
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.process_time() - begun)
     assert np.median(taken) < 0.05
 
 
 def test_a_space_that_is_too_large_to_draw_is_refused():
     with pytest.raises(nb.NasbookError, match=r"31,620 cells|a stage has"):
         beam.prepare(PnasCells(2, ("skip_connect", "sep_conv_3x3", "max_pool_3x3", "avg_pool_3x3")), len, None)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(nb.NasbookError, match="31,620 cells"):
         beam.prepare(PnasCells(5), len, None)  # says so at the first stage that is too large, not after the last
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
     with pytest.raises(nb.NasbookError, match="needs one that grows"):
         beam.prepare(CELLS.space, value, None)
 

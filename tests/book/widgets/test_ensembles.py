@@ -12,14 +12,14 @@ import torch
 
 from nasbook.book.widgets import ensembles
 from nasbook.book.widgets.ensembles import MOST_DRAWS, PROBABILITIES, SHOWN, prepare, render, unions
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 
 SETTINGS = list(product(PROBABILITIES, (1, 2, 4, MOST_DRAWS), (0.05, 1.0, 10.0)))
 
 
 @pytest.fixture(scope="module")
 def story():
-    return prepare(np.random.default_rng(0), relaxations.code_probabilities)
+    return prepare(np.random.default_rng(0), samplers.code_probabilities)
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def story():
 )
 def test_unions_are_those_of_the_sampler_and_dots_are_what_its_gradient_sees(story, name, draws, tau, monkeypatch):
     noise = torch.tensor(story.noise[:draws])
-    monkeypatch.setattr(relaxations, "gumbel", lambda alpha, generator: noise)
+    monkeypatch.setattr(samplers, "gumbel", lambda alpha, generator: noise)
     alpha = torch.tensor(PROBABILITIES[name], dtype=torch.float64).log().repeat(noise.shape[1], 1).requires_grad_()
-    code = relaxations.ensemble(alpha, tau, draws=draws)[0]
+    code = samplers.ensemble(alpha, tau, draws=draws)[0]
     codes, soft = unions(story, name, draws, tau)
     np.testing.assert_array_equal(codes, code.detach().numpy())
     for k in range(3):  # the slope of a softmax weight z in its own logit is z (1 - z) / tau
@@ -50,7 +50,7 @@ def test_the_noise_follows_the_law_that_is_drawn(story, draws):
 def test_the_sentence_says_what_the_data_hold(story, setting):
     name, draws, tau = setting
     said = render(story, *setting).sentence
-    p, law = PROBABILITIES[name], relaxations.code_probabilities(PROBABILITIES[name], draws)
+    p, law = PROBABILITIES[name], samplers.code_probabilities(PROBABILITIES[name], draws)
     codes, soft = unions(story, *setting)
     best = max(law, key=law.get)
     assert f"the likeliest is {' and '.join('ABC'[k] for k in best)} with" in said

@@ -14,7 +14,7 @@ from nasbook.book.widgets import gumbel_knob
 from nasbook.book.widgets.gumbel_knob import ESTIMATORS, OUTPUTS, gradients, measure, prepare, render, softmax
 from nasbook.drawing.figures import simplex
 from nasbook.drawing.figures.estimators import estimators_picture
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 
 LOGITS = np.array([0.9, 0.4, 0.0])
 SETTINGS = [
@@ -30,15 +30,15 @@ def noise():
 @pytest.mark.parametrize("tau", [0.3, 1.0, 10.0])
 def test_gradients_are_autograd_through_the_samplers_of_the_book(tau, monkeypatch, noise):
     drawn = torch.tensor(noise[:50])
-    monkeypatch.setattr(relaxations, "gumbel", lambda alpha, generator: drawn)
+    monkeypatch.setattr(samplers, "gumbel", lambda alpha, generator: drawn)
     alpha = torch.tensor(LOGITS).repeat(50, 1).requires_grad_()
     o = torch.tensor(OUTPUTS)
-    h = relaxations.one_hot(alpha, tau)[0]
+    h = samplers.one_hot(alpha, tau)[0]
     ran = h.detach()
     advantage = softplus(-(ran * o).sum(-1)) - alpha.detach().softmax(-1) @ softplus(-o)
     losses = [
         advantage * (ran * alpha.log_softmax(-1)).sum(-1),
-        softplus(-(relaxations.concrete(alpha, tau)[0] * o).sum(-1)),
+        softplus(-(samplers.concrete(alpha, tau)[0] * o).sum(-1)),
         softplus(-(h * o).sum(-1)),
         softplus(-(h * ran * o).sum(-1)),
         softplus(-(h * ran * o + h * (1 - ran)).sum(-1)),

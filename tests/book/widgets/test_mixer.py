@@ -10,7 +10,7 @@ import torch
 
 from nasbook.book.widgets import mixer
 from nasbook.book.widgets.mixer import mix, prepare, render
-from nasbook.relaxations import samplers as relaxations
+from nasbook.relaxations import samplers
 from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.names import DARTS_OPERATIONS
 
@@ -29,7 +29,7 @@ def story():
 @pytest.mark.parametrize("sharpness", [0.0, 1.0, 7.5])
 def test_the_blend_is_that_of_the_relaxation(story, sharpness):
     found = mix(story, ALPHAS, sharpness)
-    p = relaxations.softmax(sharpness * torch.tensor(ALPHAS)[None])[0, 0].numpy()
+    p = samplers.softmax(sharpness * torch.tensor(ALPHAS)[None])[0, 0].numpy()
     np.testing.assert_allclose(found.weights, p, atol=1e-12)
     np.testing.assert_allclose(found.blend, sum(p[o] * OUTPUTS[o] for o in range(8)), atol=1e-12)
     kept = OUTPUTS[3]

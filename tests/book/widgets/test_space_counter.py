@@ -14,7 +14,7 @@ import nasbook as nb
 from nasbook.book.widgets import space_counter
 from nasbook.spaces.counting import LANDMARKS, CellFamily
 from nasbook.spaces.edges.cells import EDGES, EdgeSpace, write_cell
-from nasbook.spaces.edges.isomorphism import canonical
+from nasbook.spaces.edges.isomorphism import canonical_form
 
 SMALL = CellFamily(4, ("skip_connect", "nor_conv_3x3"), 2)
 
@@ -38,8 +38,8 @@ def test_with_all_inputs_it_is_the_space_of_nas_bench_201():
     assert next(tuple((node, source) for _, node, source in cell) for cell in family) == EDGES
     written = [write_cell([name for name, _, _ in cell]) for cell in family]
     assert written == list(space)
-    assert all(family.form(cell) == canonical(text) for cell, text in zip(family, written))
-    assert family.unique() == len({canonical(cell) for cell in space})
+    assert all(family.form(cell) == canonical_form(text) for cell, text in zip(family, written))
+    assert family.unique() == len({canonical_form(cell) for cell in space})
 
 
 def test_a_chain_of_skips_and_convolutions_is_its_number_of_convolutions():

@@ -16,7 +16,7 @@ from nasbook.base.errors import NasbookError
 from nasbook.datasets.splits import split
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
-from nasbook.searchers.enas import PROFILES, Config, dropout, loop as sharing
+from nasbook.searchers.enas import PROFILES, Config, dropout, loop
 from nasbook.searchers.restored import architecture, evaluator, rankings, trained_search
 
 SMALL = {"epochs": 2, "batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}
@@ -34,7 +34,7 @@ def settings(space):
 
 def start(space, digits, **more):
     config = Config.make(dict(PROFILES["smoke"]) | settings(space) | {"seed": 0} | more)
-    return sharing.begin(config, digits.without_test(), split(digits.labels, config.split, 0))
+    return loop.begin(config, digits.without_test(), split(digits.labels, config.split, 0))
 
 
 def everything(search):
@@ -59,8 +59,8 @@ def moved(search, step):
 @pytest.mark.parametrize("space", SPACES)
 def test_controller_and_weights_never_touch_each_other(digits, space):
     search = start(space, digits)
-    assert moved(search, sharing.weight_step) == {"net", "momentum", "grad"}
-    assert moved(search, sharing.controller_step) == {"controller", "adam"}
+    assert moved(search, loop.weight_step) == {"net", "momentum", "grad"}
+    assert moved(search, loop.controller_step) == {"controller", "adam"}
     assert all(parameter.grad is None for parameter in search.controller.parameters())
     kept = [parameter for parameter in search.net.parameters() if parameter.grad is None]
     assert kept and search.controller.vector.any()
@@ -69,17 +69,17 @@ def test_controller_and_weights_never_touch_each_other(digits, space):
 def test_the_reward_is_measured_on_the_controllers_images_and_the_candidates_on_the_selections(digits, monkeypatch):
     search = start("edges", digits)
     asked = []
-    original = sharing.accuracy
+    original = loop.architecture_accuracy
 
     def accuracy(one, architecture, positions):
         asked.append(set(positions.tolist()))
         return original(one, architecture, positions)
 
-    monkeypatch.setattr(sharing, "accuracy", accuracy)
-    sharing.weight_step(search)
-    sharing.controller_step(search)
+    monkeypatch.setattr(loop, "architecture_accuracy", accuracy)
+    loop.weight_step(search)
+    loop.controller_step(search)
     rewards, asked[:] = list(asked), []
-    found = sharing.derive(search, 1)
+    found = loop.derive(search, 1)
     parts = {name: set(positions.tolist()) for name, positions in search.parts.items()}
     assert len(rewards) == 2 and all(one <= parts["alphas"] and len(one) == 64 for one in rewards)
     assert rewards[0] != rewards[1]
@@ -91,13 +91,13 @@ def test_the_reward_is_measured_on_the_controllers_images_and_the_candidates_on_
 def test_rewards_have_the_entropy_and_the_baseline_goes_one_by_one(digits, monkeypatch):
     search = start("macro", digits, entropy_weight=0.5, decay=0.99, skip_weight=0.0)
     scores = iter([0.2, 0.6])
-    monkeypatch.setattr(sharing, "accuracy", lambda *_: next(scores))
+    monkeypatch.setattr(loop, "architecture_accuracy", lambda *_: next(scores))
     drawn = search.controller.draw(2, search.draws("architecture 0"))
     given = {}
     monkeypatch.setattr(
         search.controller, "ascend", lambda tokens, gains, learning_rate: given.update(t=tokens, g=gains)
     )
-    sharing.controller_step(search)
+    loop.controller_step(search)
     rewards = np.array([0.2, 0.6]) + 0.5 * drawn.entropies
     first = 0.01 * rewards[0]
     second = 0.99 * first + 0.01 * rewards[1]
@@ -110,7 +110,7 @@ def test_judging_changes_no_statistics_and_uses_those_of_the_batch(digits):
     architecture = search.space.decode([0] * len(search.space.choices))
     before = {name: value.clone() for name, value in search.net.state_dict().items()}
     positions = search.parts["selection"][:64]
-    found = sharing.accuracy(search, architecture, positions)
+    found = loop.architecture_accuracy(search, architecture, positions)
     assert all(torch.equal(before[name], value) for name, value in search.net.state_dict().items())
     from nasbook.datasets.augment import normalize
 
@@ -122,9 +122,9 @@ def test_judging_changes_no_statistics_and_uses_those_of_the_batch(digits):
 def test_the_controller_finds_what_is_rewarded(digits, monkeypatch):
     """Reward: the share of edges that are 3x3 convolutions. 60 steps of ours, and the mean reward is above .9."""
     search = start("edges", digits, aggregates=10, controller_lr=0.05, entropy_weight=0.0)
-    monkeypatch.setattr(sharing, "accuracy", lambda one, cell, positions: cell.count("nor_conv_3x3") / 6)
+    monkeypatch.setattr(loop, "architecture_accuracy", lambda one, cell, positions: cell.count("nor_conv_3x3") / 6)
     for search.step in range(60):
-        sharing.controller_step(search)
+        loop.controller_step(search)
     cells = [search.space.decode(t) for t in search.controller.sample(50, np.random.default_rng(0)).tolist()]
     assert np.mean([cell.count("nor_conv_3x3") / 6 for cell in cells]) > 0.9
 
@@ -135,7 +135,7 @@ def test_the_second_classifiers_loss_is_added_with_its_weight():
     found = []
     for weight in (0.2, 0.4, 0.8):
         search = start("micro", data, auxiliary_weight=weight, batch_size=8, nodes=1, clip=1e9)
-        loss, _ = sharing.weight_step(search)
+        loss, _ = loop.weight_step(search)
         named = {name: p.grad for name, p in search.net.named_parameters() if p.grad is not None}
         found.append((named["auxiliary_head.classifier.weight"], named["stem.0.weight"], loss))
     (head, stem, loss), (double, further, same), (_, far, _) = found
@@ -145,13 +145,13 @@ def test_the_second_classifiers_loss_is_added_with_its_weight():
 
 def test_the_learning_rate_begins_again_and_each_gradient_is_clipped_by_itself():
     config = Config()
-    rates = [sharing.rate(config, epoch) for epoch in range(150)]
+    rates = [loop.rate(config, epoch) for epoch in range(150)]
     assert [epoch for epoch, one in enumerate(rates) if one == 0.05] == [0, 10, 30, 70]
     assert rates[9] < 0.002 and rates[20] == pytest.approx((0.05 + 0.0005) / 2)
     net = torch.nn.ModuleList([torch.nn.Linear(3, 1, bias=False) for _ in range(3)])
     for layer, length in zip(net, (10.0, 1.0, None)):
         layer.weight.grad = None if length is None else torch.tensor([[0.6, 0.0, 0.8]]) * length
-    sharing.clip_each(net, 5.0)
+    loop.clip_each(net, 5.0)
     assert [round(float(layer.weight.grad.norm()), 4) for layer in net[:2]] == [5.0, 1.0]
 
 
@@ -161,9 +161,9 @@ def test_idle_weights_move_only_with_legacy_zero_gradients(digits, monkeypatch, 
     search = start("edges", digits, legacy_zero_grad=legacy)
     cells = iter([np.full((1, 6), 2), np.full((1, 6), 1)])
     monkeypatch.setattr(search.controller, "sample", lambda count, rng: next(cells))
-    sharing.weight_step(search)
+    loop.weight_step(search)
     before = {name: p.detach().clone() for name, p in search.net.named_parameters() if ".edges." in name}
-    sharing.weight_step(search)
+    loop.weight_step(search)
     assert before and all(
         torch.equal(p, before[name]) is not legacy for name, p in search.net.named_parameters() if name in before
     )
@@ -188,7 +188,7 @@ def assert_same(one, other):
 def test_a_search_stopped_at_odd_steps_continues_bit_for_bit(digits, tmp_path, monkeypatch, space):
     """Between two batches of weights, before the controller, between two of its steps, at the end of an epoch."""
     whole = nb.search("enas", data=digits, out=tmp_path / "whole", **settings(space))
-    originals = sharing.weight_step, sharing.controller_step
+    originals = loop.weight_step, loop.controller_step
     left = 0
 
     class Stop(BaseException):
@@ -204,8 +204,8 @@ def test_a_search_stopped_at_odd_steps_continues_bit_for_bit(digits, tmp_path, m
 
         return step
 
-    monkeypatch.setattr(sharing, "weight_step", counted(originals[0]))
-    monkeypatch.setattr(sharing, "controller_step", counted(originals[1]))
+    monkeypatch.setattr(loop, "weight_step", counted(originals[0]))
+    monkeypatch.setattr(loop, "controller_step", counted(originals[1]))
     monkeypatch.setattr(RunWriter, "due", lambda self: True)
     for left in (1, 7, 2, 2):  # noqa: B007
         with pytest.raises(Stop):

@@ -8,7 +8,7 @@ import nasbook as nb
 from nasbook.datasets.augment import normalize
 from nasbook.datasets.splits import split
 from nasbook.searchers.controllers import CellController, LayerController
-from nasbook.searchers.enas import PROFILES, Config, loop as sharing
+from nasbook.searchers.enas import PROFILES, Config, loop
 
 SMALL = {"batch_size": 64, "controller_steps": 3, "aggregates": 2, "padding": 1, "candidates": 3}
 EDGES = {"space": "edges", "layers": 1}
@@ -16,7 +16,7 @@ EDGES = {"space": "edges", "layers": 1}
 
 def start(digits, **more):
     config = Config.make(dict(PROFILES["smoke"]) | SMALL | {"seed": 0} | more)
-    return sharing.begin(config, digits.without_test(), split(digits.labels, config.split, 0))
+    return loop.begin(config, digits.without_test(), split(digits.labels, config.split, 0))
 
 
 def listen(search, monkeypatch):
@@ -32,20 +32,20 @@ def listen(search, monkeypatch):
 
 
 def test_every_epoch_is_trained_at_its_own_rate(digits, tmp_path, monkeypatch):
-    used, step = [], sharing.weight_step
+    used, step = [], loop.weight_step
 
     def watched(search):
         used.append((search.step // search.per_epoch, search.weight_optimizer.param_groups[0]["lr"]))
         return step(search)
 
-    monkeypatch.setattr(sharing, "weight_step", watched)
+    monkeypatch.setattr(loop, "weight_step", watched)
     settings = SMALL | EDGES | {"epochs": 3, "restart": 2, "controller_steps": 0}
     run = nb.search("enas", data=digits, out=tmp_path, **settings)
     config = Config.make(dict(PROFILES["smoke"]) | settings | {"seed": 0})
     assert {epoch for epoch, _ in used} == {0, 1, 2}
-    assert all(rate == pytest.approx(sharing.rate(config, epoch)) for epoch, rate in used)
+    assert all(rate == pytest.approx(loop.rate(config, epoch)) for epoch, rate in used)
     noted = run.trace.query("quantity == 'learning_rate'")["value"].tolist()
-    assert noted == pytest.approx([sharing.rate(config, epoch) for epoch in range(3)])
+    assert noted == pytest.approx([loop.rate(config, epoch) for epoch in range(3)])
 
 
 def test_dropout_draws_from_a_stream_of_its_own(digits):
@@ -54,7 +54,7 @@ def test_dropout_draws_from_a_stream_of_its_own(digits):
     for keep in (1.0, 0.5):
         search = start(digits, keep=keep)
         noise = search.noise.get_state()
-        sharing.weight_step(search)
+        loop.weight_step(search)
         assert torch.equal(search.noise.get_state(), noise) == (keep == 1)
         states.append(search.augmentation.get_state())
     assert torch.equal(*states)
@@ -69,7 +69,7 @@ def test_a_step_is_nesterovs_with_decay_along_gradients_clipped_tensor_by_tensor
     speed = {name: torch.zeros_like(value) for name, value in weights.items()}
     clipped = 0
     for search.step in range(2):
-        sharing.weight_step(search)
+        loop.weight_step(search)
         rate = search.weight_optimizer.param_groups[0]["lr"]
         for name, p in search.net.named_parameters():
             clipped += int(p.grad.norm() > 0.0099)
@@ -84,10 +84,10 @@ def test_a_step_is_nesterovs_with_decay_along_gradients_clipped_tensor_by_tensor
 def test_training_drops_features_and_judging_none(digits, monkeypatch):
     search = start(digits, space="macro", keep=0.9)
     heard = listen(search, monkeypatch)
-    sharing.weight_step(search)
+    loop.weight_step(search)
     assert heard.pop()[2] is not None and not heard
-    sharing.controller_step(search)
-    sharing.derive(search, 1)
+    loop.controller_step(search)
+    loop.derive(search, 1)
     assert len(heard) >= 2 + 3 and all(disturb is None for _, _, disturb in heard)
 
 
@@ -98,9 +98,9 @@ def test_training_sees_other_crops_and_judging_the_images_themselves(digits, mon
     for sampler in search.samplers.values():
         monkeypatch.setattr(sampler, "next", lambda: positions)
     plain = normalize(search.data.images[positions], search.data.mean, search.data.std)
-    sharing.weight_step(search)
+    loop.weight_step(search)
     assert (heard.pop()[0] != plain).flatten(1).any(dim=1).float().mean() > 0.5
-    sharing.controller_step(search)
+    loop.controller_step(search)
     assert all(torch.equal(images, plain) for images, _, _ in heard) and len(heard) == 2
 
 
@@ -108,11 +108,11 @@ def test_every_batch_and_every_step_of_the_controller_draws_anew(digits, monkeyp
     search = start(digits, **EDGES)
     heard = listen(search, monkeypatch)
     for search.step in range(6):
-        sharing.weight_step(search)
+        loop.weight_step(search)
     trained = [cell for _, cell, _ in heard]
     heard.clear()
     for search.step in range(6, 9):
-        sharing.controller_step(search)
+        loop.controller_step(search)
     assert len(set(trained)) > 3 and len({cell for _, cell, _ in heard}) > 3
 
 
@@ -130,7 +130,7 @@ def test_the_seed_decides_weights_and_controller(digits):
 def test_the_trace_holds_means_over_an_epoch(digits, tmp_path, monkeypatch):
     """Each batch: loss 2, a quarter right; each reward .5 beside an entropy; candidates .1, .6, .2."""
     candidates = [0.1, 0.6, 0.2]
-    monkeypatch.setattr(sharing, "weight_step", lambda search: (torch.tensor(2.0), torch.tensor(16)))
+    monkeypatch.setattr(loop, "weight_step", lambda search: (torch.tensor(2.0), torch.tensor(16)))
 
     def accuracy(search, architecture, positions):
         if len(positions) == 64:
@@ -138,7 +138,7 @@ def test_the_trace_holds_means_over_an_epoch(digits, tmp_path, monkeypatch):
         candidates.append(candidates.pop(0))
         return candidates[-1]
 
-    monkeypatch.setattr(sharing, "accuracy", accuracy)
+    monkeypatch.setattr(loop, "architecture_accuracy", accuracy)
     run = nb.search("enas", data=digits, out=tmp_path, **SMALL, **EDGES, epochs=2, entropy_weight=0.5)
     for split_, name, wanted in (
         ("weights", "loss", 2.0),
@@ -156,8 +156,10 @@ def test_the_trace_holds_means_over_an_epoch(digits, tmp_path, monkeypatch):
 def test_candidates_and_their_images_are_drawn_anew_each_epoch(digits, monkeypatch):
     search = start(digits, **EDGES, candidate_images=30, candidates=5)
     asked = []
-    monkeypatch.setattr(sharing, "accuracy", lambda search, one, positions: asked.append(set(positions.tolist())) or 0)
-    first, again, other = (sharing.derive(search, epoch) for epoch in (1, 1, 2))
+    monkeypatch.setattr(
+        loop, "architecture_accuracy", lambda search, one, positions: asked.append(set(positions.tolist())) or 0
+    )
+    first, again, other = (loop.derive(search, epoch) for epoch in (1, 1, 2))
     assert first.equals(again) and set(first["tokens"]) != set(other["tokens"])
     assert all(len(positions) == 30 for positions in asked) and asked[0] == asked[4] == asked[5] != asked[10]
 

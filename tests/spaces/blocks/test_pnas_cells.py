@@ -14,7 +14,7 @@ from nasbook.spaces.blocks.pnas_cells import PnasCell, PnasCells
 from nasbook.spaces.edges import growing
 from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell
 from nasbook.spaces.edges.growing import GrowingCells, grown
-from nasbook.spaces.edges.isomorphism import canonical, classes
+from nasbook.spaces.edges.isomorphism import canonical_form, classes
 
 CELLS = GrowingCells(EdgeSpace(CELLBENCH_OPERATIONS))
 
@@ -146,7 +146,7 @@ def levels():
 def test_cells_of_a_table_grow_to_all_of_it():
     first, second, third = levels()
     assert [len(first), len(second), len(third)] == [3, 18, 132]
-    assert {canonical(cell) for cell in third} == {canonical(cell) for cell in classes(CELLS.space)}
+    assert {canonical_form(cell) for cell in third} == {canonical_form(cell) for cell in classes(CELLS.space)}
 
 
 def test_a_small_cell_sums_the_nodes_that_no_node_reads():
@@ -161,10 +161,10 @@ def test_a_small_cell_sums_the_nodes_that_no_node_reads():
 def test_small_cells_that_are_one_grow_alike():
     """Whatever two nodes hold, some string that stands for them grows to the same cells."""
     _, second, _ = levels()
-    reached = {frozenset(canonical(one) for one in CELLS.extensions(cell, 2)) for cell in second}
+    reached = {frozenset(canonical_form(one) for one in CELLS.extensions(cell, 2)) for cell in second}
     for decided in product(CELLBENCH_OPERATIONS, repeat=3):
         edges = "|{}~0|+|{}~0|{}~1|+".format(*decided)
-        forms = {canonical(f"{edges}|{a}~0|{b}~1|{c}~2|") for a, b, c in product(CELLBENCH_OPERATIONS, repeat=3)}
+        forms = {canonical_form(f"{edges}|{a}~0|{b}~1|{c}~2|") for a, b, c in product(CELLBENCH_OPERATIONS, repeat=3)}
         assert forms in reached
 
 

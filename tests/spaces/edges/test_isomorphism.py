@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell, write_cell
-from nasbook.spaces.edges.isomorphism import canonical, classes, connected, correspondence, published_string
+from nasbook.spaces.edges.isomorphism import canonical_form, classes, connected, correspondence, published_string
 from nasbook.spaces.edges.networks import EdgeCell, EdgeNetwork
 from nasbook.spaces.operations import conv
 from nasbook.trials.tables import nasbench201
@@ -33,7 +33,7 @@ def test_a_representative_comes_first_and_carries_nothing_that_leads_nowhere():
         chosen = read_cell(name)
         for edge, operation in enumerate(chosen):
             without = write_cell((*chosen[:edge], "none", *chosen[edge + 1 :]))
-            assert operation == "none" or canonical(without) != canonical(name), (name, edge)
+            assert operation == "none" or canonical_form(without) != canonical_form(name), (name, edge)
 
 
 def test_cells_that_connect_input_to_output():
@@ -144,15 +144,15 @@ def test_what_the_published_procedure_confuses():
     shared = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
     two = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|none~0|skip_connect~1|skip_connect~2|"
     assert published_string(shared, "dropped") == published_string(two, "dropped")
-    assert canonical(shared) != canonical(two)
-    assert canonical(shared).output == (1, 1) and canonical(two).output == (1, 2)
+    assert canonical_form(shared) != canonical_form(two)
+    assert canonical_form(shared).output == (1, 1) and canonical_form(two).output == (1, 2)
 
 
 def test_a_convolution_of_nothing_is_something():
     """Its BatchNorm adds a learned shift."""
     shifted = "|none~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
     plain = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
-    assert canonical(shifted) != canonical(plain)
+    assert canonical_form(shifted) != canonical_form(plain)
     edge, x = random_convolution(3), torch.randn(2, 2, 4, 4, dtype=torch.float64)
     shift = edge[2].bias[:, None, None]
     torch.testing.assert_close(cell_module(shifted, [edge])(x), x + shift, rtol=0, atol=1e-12)
@@ -162,14 +162,14 @@ def test_equal_poolings_are_one():
     """A pooling has no weights: the same one twice is twice that one, of zero it is zero."""
     twice = "|avg_pool_3x3~0|+|none~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
     two = "|avg_pool_3x3~0|+|avg_pool_3x3~0|none~1|+|none~0|skip_connect~1|skip_connect~2|"
-    assert canonical(twice) == canonical(two)
+    assert canonical_form(twice) == canonical_form(two)
     x = torch.randn(2, 2, 4, 4, dtype=torch.float64)
     torch.testing.assert_close(cell_module(twice, [])(x), cell_module(two, [])(x), rtol=0, atol=1e-12)
     of_zero = "|none~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
     without = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
-    assert canonical(of_zero) == canonical(without)
+    assert canonical_form(of_zero) == canonical_form(without)
     torch.testing.assert_close(cell_module(of_zero, [])(x), cell_module(without, [])(x), rtol=0, atol=0)
-    assert len({canonical(cell) for cell in NASBENCH201}) == 5_875
+    assert len({canonical_form(cell) for cell in NASBENCH201}) == 5_875
 
 
 def test_unknown_rule():

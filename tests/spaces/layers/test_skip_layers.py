@@ -9,7 +9,7 @@ from nasbook import NasbookError
 from nasbook.spaces.cost import cost
 from nasbook.spaces.layers.skip_layers import Layer, SkipLayers, SkipStack
 from nasbook.spaces.layers.skip_networks import SkipNetwork, build, side_by_side
-from nasbook.spaces.sentences import Step, steps_of
+from nasbook.spaces.sentences import Slot, steps_of
 from nasbook.spaces.tokens import Product, every, mutate, random_tokens, size
 
 TINY = SkipLayers(2, (1, 3), (3,), (4, 8))
@@ -128,7 +128,7 @@ def test_the_weights_are_those_of_the_seed_and_the_streams_are_left_alone():
 
 def test_a_space_without_steps_has_one_for_each_token():
     space = Product((("a", "b"), ("c",), ("a", "b")))
-    assert steps_of(space) == (Step("a, b", 0, (0,)), Step("c", 1, (1,)), Step("a, b", 2, (2,)))
+    assert steps_of(space) == (Slot("a, b", 0, (0,)), Slot("c", 1, (1,)), Slot("a, b", 2, (2,)))
 
 
 class Broken:
@@ -144,11 +144,11 @@ class Broken:
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ((Step("x", 0, (0,)),), "end after 1 of its 2"),
-        ((Step("x", 0, (1,)), Step("x", 1, (0,))), "in order"),
-        ((Step("x", 0, (0,)), Step("x", 1, (1,))), "different numbers of alternatives"),
-        ((Step("a", 0, (), True), Step("a", 0, (0,), True), Step("b", 1, (1,))), "answers no or yes"),
-        ((Step("a", 0, (0,), True), Step("b", 1, (1,))), "in order"),
+        ((Slot("x", 0, (0,)),), "end after 1 of its 2"),
+        ((Slot("x", 0, (1,)), Slot("x", 1, (0,))), "in order"),
+        ((Slot("x", 0, (0,)), Slot("x", 1, (1,))), "different numbers of alternatives"),
+        ((Slot("a", 0, (), True), Slot("a", 0, (0,), True), Slot("b", 1, (1,))), "answers no or yes"),
+        ((Slot("a", 0, (0,), True), Slot("b", 1, (1,))), "in order"),
     ],
 )
 def test_steps_that_do_not_fit_are_refused(steps, said):

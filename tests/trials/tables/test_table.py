@@ -13,7 +13,7 @@ from nasbook.base.errors import NasbookError
 from nasbook.base.files import write_atomically
 from nasbook.book.cli import main
 from nasbook.spaces.edges.cells import EdgeSpace, count
-from nasbook.spaces.edges.isomorphism import canonical
+from nasbook.spaces.edges.isomorphism import canonical_form
 from nasbook.trials.tables import cellbench
 from nasbook.trials.tables.rows import FILE, Key, Protocol, Trained, read_row, read_rows, write_row, write_rows
 from nasbook.trials.tables.table import Table
@@ -70,7 +70,10 @@ def test_a_look_up_is_a_fraction_and_the_mean_over_seeds(table):
 
 
 def test_the_same_cell_under_another_name_has_the_same_accuracy_and_its_own_cost(table):
-    assert canonical(UNUSED) == canonical(table.representative(UNUSED)) and table.representative(UNUSED) != UNUSED
+    assert (
+        canonical_form(UNUSED) == canonical_form(table.representative(UNUSED))
+        and table.representative(UNUSED) != UNUSED
+    )
     assert table.accuracy(UNUSED, "test") == table.accuracy(table.representative(UNUSED), "test")
     mine, trained = table.cost(UNUSED), table.cost(table.representative(UNUSED))
     assert mine[:2] == count(UNUSED, **SETTINGS) and mine.parameters > trained.parameters

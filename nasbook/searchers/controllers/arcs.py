@@ -19,7 +19,7 @@ from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.searchers.controllers.server import Adam
 from nasbook.searchers.controllers.speaking import Chooser, Speaker, check_units
-from nasbook.spaces.sentences import Step, steps_of
+from nasbook.spaces.sentences import Slot, steps_of
 from nasbook.spaces.tokens import Genotypes, TokenSpace
 
 ENTROPIES = ("full", "sampled")
@@ -107,7 +107,7 @@ class LayerController(_Attentive):
         self.embeddings = nn.ModuleList(nn.Embedding(size, units) for size in sizes.values())
         self.begin(bound, seed, partial(Adam, betas=(0.0, 0.999), eps=1e-3))
 
-    def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Step, Tensor, Tensor]]:
+    def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Slot, Tensor, Tensor]]:
         """See :meth:`Speaker.unroll`."""
         length = self._length(length)
         x = start = self.start.expand(count, -1)  # (U,) -> (m, U)
@@ -136,7 +136,7 @@ class LayerController(_Attentive):
             anchors.append(state)
             keys.append(self.key(state))
 
-    def totals(self, found: list[tuple[Step, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    def totals(self, found: list[tuple[Slot, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of whole lists, (m,) each."""
         taken, entropy = super().totals(found)
         if self.entropy == "sampled":
@@ -148,7 +148,7 @@ class LayerController(_Attentive):
         """(m, T) to (m,): the skip penalty of each list, summed over each anchor's questions, mean over the anchors."""
         return self._penalty_of(self._forced(tokens))
 
-    def _penalty_of(self, found: list[tuple[Step, Tensor, Tensor]]) -> Tensor:
+    def _penalty_of(self, found: list[tuple[Slot, Tensor, Tensor]]) -> Tensor:
         each = [self.penalty(chance).sum(dim=1) for step, chance, _ in found if step.anchor]  # (m, D) -> (m,) each
         return sum(each) / len(each) if each else found[0][1].new_zeros(len(found[0][1]))
 
@@ -193,7 +193,7 @@ class CellController(_Attentive):
             )
         super().__init__(units, temperature, tanh_constant)
         self.choices, self.nodes = tuple(space.choices), space.nodes
-        self.steps = tuple(Step("input" if t % 4 < 2 else "operation", t, (t,)) for t in range(len(self.choices)))
+        self.steps = tuple(Slot("input" if t % 4 < 2 else "operation", t, (t,)) for t in range(len(self.choices)))
         self.operation_constant = tanh_constant and tanh_constant / checks.positive(
             operation_reduce, "operation_reduce"
         )
@@ -205,7 +205,7 @@ class CellController(_Attentive):
         with torch.no_grad():
             self.head.bias.copy_(checks.number(bias, "bias") * favoured)
 
-    def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Step, Tensor, Tensor]]:
+    def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Slot, Tensor, Tensor]]:
         """See :meth:`Speaker.unroll`."""
         length = self._length(length)
         start = self.start.expand(count, -1)  # (U,) -> (m, U)

@@ -8,7 +8,7 @@ from nasbook.base.errors import NasbookError
 from nasbook.decisions.gradients import MovingAverage
 from nasbook.decisions.policies import every_list
 from nasbook.searchers.controllers import CellController, LayerController
-from nasbook.searchers.controllers.enas import mean_of_chosen, skip_log_chances, skip_penalty, squash
+from nasbook.searchers.controllers.arcs import mean_of_chosen, skip_log_chances, skip_penalty, squash
 from nasbook.searchers.enas import Config
 from nasbook.spaces.blocks.micro_cells import micro_space
 from nasbook.spaces.edges.cells import EdgeSpace

@@ -26,7 +26,7 @@ from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
-from nasbook.training.loop import Step, Sums, note_cost, run_epochs, run_or_republish
+from nasbook.training.loop import BatchStep, Sums, note_cost, run_epochs, run_or_republish
 from nasbook.training.numerics import arrange, cosine, repeatable, stream
 from nasbook.training.scoring import score, taken
 from nasbook.training.state import Search, SearchConfig, Splits, start
@@ -34,7 +34,7 @@ from nasbook.training.state import Search, SearchConfig, Splits, start
 PUBLISHED = ("trace.csv", "costs.csv", "alphas.npz", "genotype.json", "margins.csv")
 
 
-class Method(Protocol):
+class OneShotMethod(Protocol):
     """What a one-shot method's file holds.
 
     The two steps take images (B, 3, H, W) and labels (B,) and return the batch's loss and number correct, both
@@ -56,13 +56,13 @@ class Method(Protocol):
 class Job:
     """One search: its method, the method's name and the folder it writes."""
 
-    method: Method
+    method: OneShotMethod
     name: str
     writer: RunWriter
 
 
 def run_search(
-    method: Method,
+    method: OneShotMethod,
     name: str,
     config: SearchConfig,
     data: ImageData,
@@ -116,7 +116,7 @@ def alternate(job: Job, search: Search) -> None:
     if not search.record.steps:
         search.record.snapshot(0, search.alphas, method.derive(search)[0], search.betas)
 
-    def steps(epoch: int) -> list[Step]:
+    def steps(epoch: int) -> list[BatchStep]:
         search.tau = method.temperature(config, epoch)
         order = config.steps_in(epoch)
         search.batches = {part: next_batch(search, part) for part in config.updates if part in order}
@@ -188,7 +188,7 @@ def shape_of(search: Search, genotype: Genotype) -> dict[str, float]:
     return found | {"parameters": count_parameters(net)}
 
 
-def sampled_accuracy(method: Method, search: Search, epoch: int) -> float:
+def sampled_accuracy(method: OneShotMethod, search: Search, epoch: int) -> float:
     """Accuracy on the selection split of architectures drawn now, one a batch.
 
     Draws come from a stream of the epoch's own, so that evaluating changes nothing.
@@ -196,10 +196,12 @@ def sampled_accuracy(method: Method, search: Search, epoch: int) -> float:
     probe = replace(search, draws=stream(search.config.seed, f"evaluation {epoch}"))
     selection = search.parts["selection"]
     order = selection[torch.randperm(len(selection), generator=probe.draws)]  # (N,)
-    return accuracy(search, lambda: method.paths(probe), order)
+    return supernet_accuracy(search, lambda: method.paths(probe), order)
 
 
-def accuracy(search: Search, paths: Callable[[], dict[str, Tensor]], positions: Tensor, batch: int = 64) -> float:
+def supernet_accuracy(
+    search: Search, paths: Callable[[], dict[str, Tensor]], positions: Tensor, batch: int = 64
+) -> float:
     """The share of the images at ``positions`` (N,) that the super-net gets right, with fresh ``paths`` for each batch.
 
     What runs here is not counted among the operations of the epoch.

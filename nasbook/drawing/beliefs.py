@@ -31,7 +31,7 @@ LINES = (
 _x = axes.scale(0, 1, LEFT, LEFT + WIDE)
 
 
-class Layer(NamedTuple):
+class Envelope(NamedTuple):
     """One value function: ``vectors`` (K, 2), ``actions`` (K,); its envelope's ``lines`` (L,), ``ends`` (L + 1,)."""
 
     vectors: np.ndarray
@@ -40,10 +40,10 @@ class Layer(NamedTuple):
     ends: np.ndarray
 
 
-class Story(NamedTuple):
+class Beliefs(NamedTuple):
     """What the frames share: named ``layers``, the model, names, and the ``low`` and ``high`` end of the values."""
 
-    layers: Mapping[str, Layer]
+    layers: Mapping[str, Envelope]
     transitions: np.ndarray
     observations: np.ndarray
     states: Sequence[str]
@@ -70,7 +70,7 @@ def prepare(
     states: Sequence[str],
     actions: Sequence[str],
     observation_names: Sequence[str],
-) -> Story:
+) -> Beliefs:
     """``values``: name to vectors (K, 2) and actions (K,); ``transitions`` (A, 2, 2), ``observations`` (A, 2, O).
 
     Raises NasbookError for another number of states, and without a value function.
@@ -79,16 +79,16 @@ def prepare(
         raise NasbookError(f"the explorer draws value functions of 2 states: it got {len(values)}, of {len(states)}")
     layers, heights = {}, []
     for name, (vectors, first) in values.items():
-        layers[name] = Layer(vectors, first, *line_envelope(vectors))
+        layers[name] = Envelope(vectors, first, *line_envelope(vectors))
         ends = layers[name].ends
         heights.append((np.stack([ends, 1 - ends], axis=1) @ vectors.T).max(axis=1))  # (L + 1, 2) -> (L + 1,)
     seen = np.concatenate(heights)
     room = 0.08 * (float(np.ptp(seen)) or 1.0)
     low, high = float(seen.min()) - room, float(seen.max()) + room
-    return Story(layers, transitions, observations, states, actions, observation_names, low, high)
+    return Beliefs(layers, transitions, observations, states, actions, observation_names, low, high)
 
 
-def render(story: Story, value: str, belief: float) -> Frame:
+def render(story: Beliefs, value: str, belief: float) -> Frame:
     """The frame of value function ``value`` at ``belief``, the probability of the first state."""
     layer = story.layers[value]
     scores = layer.vectors @ (belief, 1 - belief)  # (K, 2) -> (K,)
@@ -134,7 +134,7 @@ def _sentence(story, layer, best, belief, worth, chances, after) -> str:
     )
 
 
-def _axes(story: Story) -> list[str]:
+def _axes(story: Beliefs) -> list[str]:
     parts = [
         axes.frame(LEFT, TOP, WIDE, TALL),
         *axes.rows(story.y, axes.ticks(story.low, story.high), LEFT, LEFT + WIDE),
@@ -149,7 +149,7 @@ def _axes(story: Story) -> list[str]:
     return parts
 
 
-def _vectors(story: Story, layer: Layer, best: int) -> list[str]:
+def _vectors(story: Beliefs, layer: Envelope, best: int) -> list[str]:
     """All vectors thin, the largest here wider, the envelope thick."""
     parts = []
     for index, (vector, action) in enumerate(zip(layer.vectors, layer.actions)):
@@ -164,7 +164,7 @@ def _vectors(story: Story, layer: Layer, best: int) -> list[str]:
     return parts
 
 
-def _strip(story: Story, layer: Layer) -> list[str]:
+def _strip(story: Beliefs, layer: Envelope) -> list[str]:
     """Which action is the best at which belief; its name where there is room."""
     parts, edges = [], [0.0]
     first = layer.actions[layer.lines]
@@ -183,7 +183,7 @@ def _strip(story: Story, layer: Layer) -> list[str]:
     return [*parts, svg.text(LEFT + WIDE / 2, STRIP + 46, words, 13, "middle")]
 
 
-def _panel(story: Story, layer: Layer, best: int, belief: float, worth: float) -> list[str]:
+def _panel(story: Beliefs, layer: Envelope, best: int, belief: float, worth: float) -> list[str]:
     parts = [svg.text(PANEL, TOP + 12, "the belief", 14)]
     for row, (name, share) in enumerate(zip(story.states, (belief, 1 - belief))):
         y = TOP + 24 + 28 * row
@@ -207,7 +207,7 @@ def _panel(story: Story, layer: Layer, best: int, belief: float, worth: float) -
     return [*parts, svg.line(PANEL, TOP + 206, PANEL + 200, TOP + 206, colour, width=4, dash=dash)]
 
 
-def _next(story: Story, action: int, belief: float, chances: np.ndarray, after: np.ndarray) -> list[str]:
+def _next(story: Beliefs, action: int, belief: float, chances: np.ndarray, after: np.ndarray) -> list[str]:
     """One row an observation: an arrow from the belief to the next one."""
     parts = [svg.text(PANEL, ROWS - 14, f"after {story.actions[action]}", 14)]
     for row, (name, chance, to) in enumerate(zip(story.observation_names, chances, after)):
@@ -224,12 +224,12 @@ def _next(story: Story, action: int, belief: float, chances: np.ndarray, after: 
     return parts
 
 
-def _piece(story: Story, vector: np.ndarray, begin: float, end: float, **look) -> str:
+def _piece(story: Beliefs, vector: np.ndarray, begin: float, end: float, **look) -> str:
     y1, y2 = (story.y(vector @ (belief, 1 - belief)) for belief in (begin, end))
     return svg.line(_x(begin), y1, _x(end), y2, **look)
 
 
-def _visible(story: Story, first: float, second: float) -> tuple[float, float]:
+def _visible(story: Beliefs, first: float, second: float) -> tuple[float, float]:
     """Between which beliefs the line from ``second`` at 0 to ``first`` at 1 is within the picture."""
     slope = first - second
     if not slope:
