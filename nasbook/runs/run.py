@@ -8,6 +8,7 @@ atomically.
 
 from __future__ import annotations
 
+import json
 import zipfile
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from nasbook.base.files import folder_path, read_json
 from nasbook.base.shown import Shown
 from nasbook.runs.folder import finished, known_format
 from nasbook.runs.journal import as_table, read
+from nasbook.spaces.edges.cells import read_cell, write_cell
 from nasbook.spaces.genotypes import Genotype
 
 FILES = {
@@ -78,11 +80,16 @@ class Run(Shown):
         own = {"train": "training", "enas": "search with a controller"}
         return own.get(self.config.get("method"), "search with alphas")
 
+    @property
+    def of_edges(self) -> bool:
+        """Whether a super-net of edge cells was searched, whose architectures are strings."""
+        return self.config.get("space") == "edges"
+
     def _file(self, name: str) -> Path:
         kind = self.kind
         if name not in FILES[kind] and any(name in others for others in FILES.values()):
             raise NasbookError(f"{self.folder} holds a {kind}, which has no {name}, but {INSTEAD[kind]}")
-        if name == "genotype.json" and self.config.get("space", "micro") != "micro":
+        if name == "genotype.json" and kind == "search with a controller" and self.config["space"] != "micro":
             raise NasbookError(f"a search of the space {self.config['space']!r} has no genotype: see .best")
         path = self.folder / name
         if not path.exists():
@@ -213,11 +220,14 @@ class Run(Shown):
         return tuple(self._snapshots["operations"].tolist())
 
     @cached_property
-    def genotype(self) -> Genotype:
-        """The cell that the architecture parameters stand for now."""
+    def genotype(self) -> Genotype | str:
+        """The cell that the architecture parameters stand for now; of the space "edges" its string."""
+        if self.of_edges and self.kind == "search with a controller":
+            return self.best
         path = self._file("genotype.json")
         try:
-            return Genotype.from_json(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            return write_cell(read_cell(json.loads(text))) if self.of_edges else Genotype.from_json(text)
         except ValueError as error:
             raise NasbookError(f"{path} is damaged ({error}): {self._mend}") from error
 
@@ -227,9 +237,10 @@ class Run(Shown):
         return self._table("margins.csv", ["kind", "node", "decision", "chosen", "probability", "margin"])
 
     @cached_property
-    def genotypes(self) -> tuple[Genotype, ...]:
+    def genotypes(self) -> tuple[Genotype | str, ...]:
         """The cell that each snapshot of :attr:`alphas` stands for."""
-        return tuple(Genotype.parse(text) for text in self._snapshots["genotypes"].tolist())
+        read = str if self.of_edges else Genotype.parse
+        return tuple(read(text) for text in self._snapshots["genotypes"].tolist())
 
     def explore(self, other: Run | None = None):
         """The scrubber: move through the epochs and watch probabilities, entropy and the derived cell.
@@ -248,6 +259,8 @@ class Run(Shown):
 
     def story(self, name: str = ""):
         """What the scrubber draws of this search: a plain ``drawing.scrubber.story.Story`` called ``name``."""
+        if self.of_edges:
+            raise NasbookError("the scrubber draws the cells of DARTS, and this search is one of the space 'edges'")
         cells = [genotype.kinds for genotype in self.genotypes]
         return self._drawn("story", self.alphas, self.steps, self.kinds, self.operations, cells, name)
 
@@ -255,7 +268,8 @@ class Run(Shown):
         """Draw curves, alphas and cells, or scores, into ``figures/``. Raises NasbookError if they cannot be drawn."""
         if self.kind in ("search without a super-net", "search with a controller"):
             return [self._picture().save(self.folder / "figures" / "search.svg")]
-        seen = self.trace, self.alphas, self.steps, self.kinds, self.operations, self.genotype.kinds
+        cells = {} if self.of_edges else self.genotype.kinds
+        seen = self.trace, self.alphas, self.steps, self.kinds, self.operations, cells
         return self._drawn("one-shot figures", self.folder, *seen)
 
     def _picture(self):
@@ -272,7 +286,7 @@ class Run(Shown):
         shows = self.folder / ("evaluations.csv" if trials else "trace.csv")
         if not shows.exists() or (trials and self.evaluations.empty):
             return {"text/plain": repr(self)}
-        if self.kind == "training":
+        if self.kind == "training" or (self.of_edges and self.kind == "search with alphas"):
             return self._drawn("training", self.trace)
         if self.kind == "search with alphas":
             return self._drawn("one-shot", self.trace, self.genotype.kinds)

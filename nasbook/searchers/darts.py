@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nasbook.relaxations import samplers
-from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
@@ -127,6 +126,6 @@ def unrolled_gradient(
     return gradients, said["alphas"]
 
 
-def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+def derive(search: Search) -> tuple[Genotype | str, pd.DataFrame]:
     """DARTS's rule: two distinct inputs a node, ``none`` excluded; and every decision's margin."""
-    return darts_rule(search.arrays(), search.config.operations, search.config.nodes)
+    return search.space.darts(search.arrays())

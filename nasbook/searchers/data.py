@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nasbook.relaxations import samplers
-from nasbook.relaxations.derivation import probable_code_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
@@ -128,9 +127,9 @@ def distance(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:
     )
 
 
-def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+def derive(search: Search) -> tuple[Genotype | str, pd.DataFrame]:
     """The most probable code, for each node or for each edge, with ``none`` left out; and its margins."""
     config = search.config
     laws = {kind: torch.softmax(logits(alpha.detach(), config), dim=-1) for kind, alpha in search.alphas.items()}
     arrays = {kind: law.cpu().double().numpy() for kind, law in laws.items()}
-    return probable_code_rule(arrays, config.operations, config.nodes, draws=config.draws, per=config.derive_per)
+    return search.space.probable_code(arrays, config.draws, config.derive_per)

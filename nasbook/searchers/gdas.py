@@ -16,7 +16,6 @@ from pydantic import Field
 from torch import Tensor
 
 from nasbook.relaxations import samplers
-from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
@@ -95,6 +94,6 @@ def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[T
     return descend_alphas(search, logits, labels)
 
 
-def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+def derive(search: Search) -> tuple[Genotype | str, pd.DataFrame]:
     """DARTS's rule: two distinct inputs a node, ``none`` excluded; and every decision's margin."""
-    return darts_rule(search.arrays(), search.config.operations, search.config.nodes)
+    return search.space.darts(search.arrays())

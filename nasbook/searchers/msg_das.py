@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nasbook.relaxations import samplers
-from nasbook.relaxations.derivation import darts_rule
 from nasbook.spaces.darts.cells import Disturbance
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_block
@@ -183,6 +182,6 @@ def dropped_skips(search: Search) -> Disturbance | None:
     return disturb
 
 
-def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+def derive(search: Search) -> tuple[Genotype | str, pd.DataFrame]:
     """DARTS's rule: two distinct inputs a node, ``none`` excluded; and every decision's margin."""
-    return darts_rule(search.arrays(), search.config.operations, search.config.nodes)
+    return search.space.darts(search.arrays())

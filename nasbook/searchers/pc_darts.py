@@ -7,7 +7,7 @@ batches. The alphas of so noisy a blend come to rest less easily, so the edges h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import pandas as pd
@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from nasbook.relaxations import samplers
-from nasbook.relaxations.derivation import strongest_rule
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
@@ -78,16 +77,15 @@ def paths(search: Search) -> dict[str, Tensor]:
     """
 
     def blend(alpha: Tensor, beta: Tensor) -> Tensor:
-        weight = edge_weights(beta, search.config.nodes)
+        weight = edge_weights(beta, search.space.incoming)
         return weight[:, None] * samplers.softmax(alpha)[0]  # (E, 1) * (E, O) -> (E, O)
 
     return {kind: blend(alpha, search.betas[kind]) for kind, alpha in search.alphas.items()}
 
 
-def edge_weights(beta: Tensor, nodes: int) -> Tensor:
-    """Edge normalisation: softmax over the incoming edges of each node, (E,) -> (E,)."""
-    incoming = beta.split(list(range(2, 2 + nodes)))  # node i has i + 2 inputs
-    return torch.cat([torch.softmax(logits, dim=0) for logits in incoming])
+def edge_weights(beta: Tensor, incoming: Sequence[int]) -> Tensor:
+    """Edge normalisation: softmax over the edges into each node, of which it has so many, (E,) -> (E,)."""
+    return torch.cat([torch.softmax(logits, dim=0) for logits in beta.split(list(incoming))])
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,7 +108,7 @@ def architecture_step(search: Search, images: Tensor, labels: Tensor) -> tuple[T
         return descend_alphas(search, search.forward(images, paths(search)), labels)
 
 
-def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+def derive(search: Search) -> tuple[Genotype | str, pd.DataFrame]:
     """DARTS's rule, with the edge's weight times the probability in place of the probability."""
     strengths = {kind: path.detach().cpu().numpy() for kind, path in paths(search).items()}
-    return strongest_rule(strengths, search.config.operations, search.config.nodes)
+    return search.space.strongest(strengths)

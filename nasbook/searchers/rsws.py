@@ -16,7 +16,6 @@ from torch import Tensor
 
 from nasbook.relaxations.derivation import COLUMNS
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.names import cell_edges
 from nasbook.training.bilevel import supernet_accuracy
 from nasbook.training.numerics import stream
 from nasbook.training.profiles import LESSON, SMOKE
@@ -65,19 +64,8 @@ def temperature(config: Config, epoch: int) -> None:
 
 
 def paths(search: Search) -> dict[str, Tensor]:
-    """A uniform architecture: for each kind of cell (E, O), two distinct inputs a node, any operation on them."""
-    return {kind: random_path(search.config, search.draws) for kind in search.alphas}
-
-
-def random_path(config: Config, generator: torch.Generator) -> Tensor:
-    """One cell's path (E, O) of zeros and ones: each node has two distinct inputs, each with any operation."""
-    edges = cell_edges(config.nodes)
-    path = torch.zeros(len(edges), len(config.operations))
-    for node in range(2, 2 + config.nodes):
-        incoming = torch.tensor([edge for edge, (target, _) in enumerate(edges) if target == node])
-        kept = incoming[torch.randperm(len(incoming), generator=generator)[:2]]  # (inputs,) -> (2,)
-        path[kept, torch.randint(len(config.operations), (2,), generator=generator)] = 1.0
-    return path
+    """A uniform architecture: for each kind of cell (E, O) of zeros and ones."""
+    return {kind: search.space.random_path(search.draws) for kind in search.alphas}
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,7 +78,7 @@ def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor,
     return descend_weights(search, search.forward(images, paths(search)), labels)
 
 
-def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+def derive(search: Search) -> tuple[Genotype | str, pd.DataFrame]:
     """The best of random architectures by held-out accuracy with the shared weights, and its lead over the second:
 
     argmax over a_1, ..., a_n uniform of accuracy(a; w_a), on few images first, the finalists on all
@@ -98,13 +86,13 @@ def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
     config = search.config
     draws = stream(config.seed, f"candidates {search.epoch}")
     count = config.candidates if search.epoch == config.epochs else config.glances
-    drawn = [{kind: random_path(config, draws) for kind in search.alphas} for _ in range(count)]
+    drawn = [{kind: search.space.random_path(draws) for kind in search.alphas} for _ in range(count)]
     for images, kept in ((config.candidate_images, config.finalists), (len(search.parts["selection"]), 2)):
         positions = search.parts["selection"][torch.randperm(len(search.parts["selection"]), generator=draws)[:images]]
         scores = [supernet_accuracy(search, lambda one=one: one, positions) for one in drawn]
         order = sorted(range(len(drawn)), key=lambda i: -scores[i])[:kept]
         drawn, scores = [drawn[i] for i in order], [scores[i] for i in order]
-    best, second = (genotype_of(one, config) for one in drawn[:2])
+    best, second = (search.space.read(one) for one in drawn[:2])
     row = [
         "all",
         -1,
@@ -116,14 +104,3 @@ def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
         scores[0] - scores[1],
     ]
     return best, pd.DataFrame([row], columns=COLUMNS)
-
-
-def genotype_of(drawn: Mapping[str, Tensor], config: Config) -> Genotype:
-    """The genotype of a path of zeros and ones, kind to (E, O)."""
-    cells = {}
-    for kind, path in drawn.items():
-        nodes = [[] for _ in range(config.nodes)]
-        for (node, source), row in zip(cell_edges(config.nodes), path.tolist()):
-            nodes[node - 2] += [(name, source) for name, kept in zip(config.operations, row) if kept]
-        cells[kind] = tuple(tuple(node) for node in nodes)
-    return Genotype(cells["normal"], reduce=cells.get("reduce"))

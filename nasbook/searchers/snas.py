@@ -17,7 +17,6 @@ from pydantic import Field
 from torch import Tensor
 
 from nasbook.relaxations import samplers
-from nasbook.relaxations.derivation import every_edge_rule
 from nasbook.spaces.cost import operation_costs
 from nasbook.spaces.darts.cells import Disturbance
 from nasbook.spaces.darts.networks import CellSupernet
@@ -114,6 +113,6 @@ def penalty(search: Search, drawn: Mapping[str, Tensor]) -> Tensor:
     return kept / total if total else kept
 
 
-def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
+def derive(search: Search) -> tuple[Genotype | str, pd.DataFrame]:
     """The most probable operation of every edge, ``none`` included; all edges stay that did not choose it."""
-    return every_edge_rule(search.arrays(), search.config.operations, search.config.nodes)
+    return search.space.every_edge(search.arrays())

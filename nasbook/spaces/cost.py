@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from nasbook.base.errors import NasbookError
-from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.darts.stacks import AuxiliaryHead
 from nasbook.spaces.operations import POOLS
 
@@ -42,22 +41,22 @@ def cost(net: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> Cos
     return Cost(count_parameters(net), sum(_multiply_adds(net, input_shape).values()))
 
 
-def operation_costs(net: CellSupernet, resource: str, input_shape: tuple[int, int, int]) -> dict[str, torch.Tensor]:
+def operation_costs(net: nn.Module, resource: str, input_shape: tuple[int, int, int]) -> dict[str, torch.Tensor]:
     """What each candidate of a super-net would add to a derived network, summed over the cells of its kind.
 
-    Returns cell kind to (E, O) float32; a one-hot path times its table is the cost of the cells' operations.
-    ``resource`` "parameters" counts the derived network's, with the scale and shift of BatchNorm that a super-net
-    lacks and without the BatchNorm behind its pools; "multiply_adds" those of convolutions on one image of
-    ``input_shape``.
+    ``net``: a ``CellSupernet`` or an ``EdgePaths``. Returns cell kind to (E, O) float32; a one-hot path times its
+    table is the cost of the cells' operations. ``resource`` "parameters" counts the derived network's, with the scale
+    and shift of BatchNorm that a super-net lacks and without the BatchNorm behind its pools; "multiply_adds" those of
+    convolutions on one image of ``input_shape``.
     """
     spent = _multiply_adds(net, input_shape) if resource == "multiply_adds" else {}
     tables = {}
     for name, module in net.named_modules():
         match name.split("."):
-            case ["cells", cell, "edges", edge, op]:
-                kind = net.sequence[int(cell)]
-                shape = (len(net.cells[int(cell)].edges), len(net.operations))
-                table = tables.setdefault(kind, torch.zeros(shape))
+            case ["cells", *place, "edges", edge, op]:
+                kind = net.sequence[int(place[0])]
+                edges = net.get_submodule(".".join(["cells", *place, "edges"]))
+                table = tables.setdefault(kind, torch.zeros(len(edges), len(net.operations)))
                 if resource == "multiply_adds":
                     table[int(edge), int(op)] += sum(n for where, n in spent.items() if where.startswith(f"{name}."))
                 else:

@@ -7,6 +7,7 @@ Algorithm 1 of GDAS (Dong & Yang, 2019, arXiv 1910.04465) and of DARTS (Liu et a
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +25,6 @@ from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import split
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
-from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.loop import BatchStep, Sums, note_cost, run_epochs, run_or_republish
 from nasbook.training.numerics import arrange, cosine, repeatable, stream
@@ -49,7 +49,7 @@ class OneShotMethod(Protocol):
     paths: Callable[[Search], dict[str, Tensor]]
     weight_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
     architecture_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
-    derive: Callable[[Search], tuple[Genotype, pd.DataFrame]]
+    derive: Callable[[Search], tuple[Genotype | str, pd.DataFrame]]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def run_search(
         "profile": profile,
         **data.description(),
         "kinds": config.kinds,
-        **config.model_dump(mode="json"),
+        # runs of the time when there was one space do not name it
+        **config.model_dump(mode="json", exclude={"space"} if config.space == "darts" else None),
     }
     with RunWriter(folder, header, PUBLISHED) as writer, repeatable(data.device, config.threads):
         job = Job(method, name, writer)
@@ -169,23 +170,20 @@ def end_epoch(job: Job, search: Search, epoch: int, sums: Sums) -> str:
     return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}{said}"
 
 
-def publish(job: Job, search: Search, genotype: Genotype, margins: pd.DataFrame) -> None:
+def publish(job: Job, search: Search, genotype: Genotype | str, margins: pd.DataFrame) -> None:
     """Write what was recorded and the cell that was derived, with its margins: the files of ``PUBLISHED``."""
-    files = {"genotype.json": genotype.to_json(), "margins.csv": margins.to_csv(index=False)}
+    text = json.dumps(genotype) + "\n" if isinstance(genotype, str) else genotype.to_json()
+    files = {"genotype.json": text, "margins.csv": margins.to_csv(index=False)}
     job.writer.publish(search.record, files)
 
 
-def shape_of(search: Search, genotype: Genotype) -> dict[str, float]:
+def shape_of(search: Search, genotype: Genotype | str) -> dict[str, float]:
     """Entropy of softmax(alpha) in nats, mean over edges; skip-connections and parameters of the derived cell."""
     found = {}
     for kind, alpha in search.alphas.items():
         log_p = torch.log_softmax(alpha.detach(), dim=-1)
         found[f"entropy_{kind}"] = float(-(log_p.exp() * log_p).sum(dim=-1).mean())  # (E, O) -> (E,) -> ()
-    for kind, (nodes, _) in genotype.kinds.items():
-        found[f"skips_{kind}"] = sum(op == "skip_connect" for node in nodes for op, _ in node)
-    with torch.device("meta"):
-        net = genotype.network(search.config.channels, search.config.cells, len(search.data.classes))
-    return found | {"parameters": count_parameters(net)}
+    return found | search.space.shape(genotype, len(search.data.classes))
 
 
 def sampled_accuracy(method: OneShotMethod, search: Search, epoch: int) -> float:

@@ -1,4 +1,4 @@
-"""The settings and the state of a one-shot search on DARTS-type cells."""
+"""The settings and the state of a one-shot search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -18,11 +18,12 @@ from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.runs.record import Record
 from nasbook.spaces.darts.cells import Disturbance
-from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.darts.stacks import channel_divisor, check_sizes
-from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, edge_count
+from nasbook.spaces.edges.cells import NASBENCH201_OPERATIONS
+from nasbook.spaces.names import DARTS_OPERATIONS, edge_count
 from nasbook.spaces.operations import OPERATIONS
 from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
+from nasbook.training.spaces import SPACES, SearchSpace
 
 Splits = Literal["weights", "alphas"]
 GENERATORS = ("draws", "augmentation", "noise")
@@ -30,7 +31,11 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class SearchConfig(LoopConfig):
-    """What all one-shot searches on DARTS-type cells have in common.
+    """What all one-shot searches have in common.
+
+    ``space``: "darts", normal and reduction cells of ``nodes`` nodes; or "edges", the cells of the tables of truth
+    (``nasbook.spaces.edges``), ``cells`` in each of three stages, over the five ``operations`` of NAS-Bench-201 unless
+    others are given. What a settings' sentence below says of kinds of cell, nodes and reductions is for "darts".
 
     Defaults are DARTS's, but for ``order`` (DARTS moves the alphas first) and ``split`` (fractions of the training
     images for weights, alphas and selection; DARTS has halves and no third part). ``alpha_betas`` are those of the
@@ -45,6 +50,7 @@ class SearchConfig(LoopConfig):
     updates: ClassVar[tuple[Splits, ...]] = ("weights", "alphas")
     weighs_edges: ClassVar[bool] = False
 
+    space: Literal["darts", "edges"] = "darts"
     epochs: int = Field(50, gt=0)
     batch_size: int = Field(64, gt=1)
     channels: int = 16
@@ -63,11 +69,16 @@ class SearchConfig(LoopConfig):
     alpha_mean: float = 0.0
     alpha_deviation: float = Field(1e-3, ge=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_space(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"operations": NASBENCH201_OPERATIONS, **values} if values.get("space") == "edges" else values
+
     @field_validator("operations")
     @classmethod
-    def _known_operations(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _known_operations(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for name in names:
-            one_of(name, OPERATIONS, "operation")
+            one_of(name, NASBENCH201_OPERATIONS if info.data.get("space") == "edges" else OPERATIONS, "operation")
         if len(set(names)) < len(names) or not set(names) - {"none"}:
             raise ValueError("list each operation once, and at least one besides none")
         return names
@@ -82,6 +93,10 @@ class SearchConfig(LoopConfig):
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
+        if self.space == "edges":
+            if self.fixed_reduction:
+                raise ValueError("the space 'edges' has no reduction cell: leave fixed_reduction out")
+            return self
         divisor = channel_divisor("cifar", self.fixed_reduction, self.share)
         candidates = edge_count(self.nodes) * len(self.operations)
         check_sizes(self.channels, self.cells, 2, divisor, operations=candidates)
@@ -90,7 +105,7 @@ class SearchConfig(LoopConfig):
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of cell that are searched."""
-        return ("normal",) if self.fixed_reduction else ("normal", "reduce")
+        return ("normal",) if self.fixed_reduction or self.space == "edges" else ("normal", "reduce")
 
     @property
     def share(self) -> int:
@@ -106,17 +121,19 @@ class SearchConfig(LoopConfig):
 class Search:
     """Everything that changes during a search, with the config and the data that do not.
 
-    ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits (E, O). ``betas``: cell kind to
-    logits (E,) of the edges, empty where the method has none. ``norms``: the super-net's BatchNorm layers. ``draws``,
-    ``augmentation``, ``noise``: generators for architectures, for images, and for what disturbs a forward pass.
-    ``step`` counts batches, ``tau`` is the present temperature if there is one, ``batches`` the present images and
-    labels of each split that takes a step, ``totals`` the sums of the present epoch.
+    ``space``: what is searched. ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits
+    (E, O). ``betas``: cell kind to logits (E,) of the edges, empty where the method has none. ``norms``: the super-
+    net's BatchNorm layers. ``draws``, ``augmentation``, ``noise``: generators for architectures, for images, and
+    for what disturbs a forward pass. ``step`` counts batches, ``tau`` is the present temperature if there is one,
+    ``batches`` the present images and labels of each split that takes a step, ``totals`` the sums of the present
+    epoch.
     """
 
     config: SearchConfig
+    space: SearchSpace
     data: ImageData
     parts: Mapping[str, Tensor]
-    net: CellSupernet
+    net: nn.Module
     alphas: dict[str, Tensor]
     betas: dict[str, Tensor]
     weight_optimizer: torch.optim.Optimizer
@@ -223,23 +240,14 @@ class Search:
 
 def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) -> Search:
     """The state of a search before its first step."""
-    device = data.images.device
-    net = CellSupernet(
-        config.channels,
-        config.cells,
-        len(data.classes),
-        operations=config.operations,
-        nodes=config.nodes,
-        fixed_reduction=config.fixed_reduction,
-        grouped=True,
-        channel_share=config.share,
-        seed=config.seed,
-    ).to(device, memory_format=memory_format(device, config.channels_last))
-    edges = len(cell_edges(config.nodes))
+    device, space = data.images.device, SPACES[config.space](config)
+    net = space.network(len(data.classes)).to(device, memory_format=memory_format(device, config.channels_last))
+    edges = sum(space.incoming)
     alphas = _initial_logits(config, "alphas", edges, len(config.operations))
     betas = _initial_logits(config, "betas", edges) if config.weighs_edges else {}
     return Search(
         config=config,
+        space=space,
         data=data,
         parts=parts,
         net=net,

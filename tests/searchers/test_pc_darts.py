@@ -45,9 +45,9 @@ def test_shuffle_interleaves_the_groups(layout):
 
 def test_edge_weights_are_a_softmax_for_each_node():
     beta = torch.tensor([1.0, 3.0, 1.0, 1.0, 2.0]).log()
-    torch.testing.assert_close(pc_darts.edge_weights(beta, 2), torch.tensor([0.25, 0.75, 0.25, 0.25, 0.5]))
+    torch.testing.assert_close(pc_darts.edge_weights(beta, (2, 3)), torch.tensor([0.25, 0.75, 0.25, 0.25, 0.5]))
     node = torch.tensor([n for n, _ in cell_edges(4)])
-    found = pc_darts.edge_weights(torch.randn(14, generator=torch.Generator().manual_seed(0)), 4)
+    found = pc_darts.edge_weights(torch.randn(14, generator=torch.Generator().manual_seed(0)), (2, 3, 4, 5))
     torch.testing.assert_close(torch.stack([found[node == n].sum() for n in range(2, 6)]), torch.ones(4))
 
 
@@ -78,7 +78,7 @@ def test_a_cell_is_the_published_one_edge_by_edge(stride, grouped, share):
     far, near = (torch.randn(2, 8, 6, 6, dtype=torch.float64, requires_grad=True) for _ in range(2))
     alpha = torch.randn(9, 8, dtype=torch.float64, requires_grad=True)
     beta = torch.randn(9, dtype=torch.float64, requires_grad=True)
-    p, weight = samplers.softmax(alpha)[0], pc_darts.edge_weights(beta, 3)
+    p, weight = samplers.softmax(alpha)[0], pc_darts.edge_weights(beta, (2, 3, 4))
     found = []
     for y in (
         cell(far, near, weight[:, None] * p, [list(range(8))] * 9),

@@ -11,7 +11,6 @@ import nasbook as nb
 from nasbook.drawing import against_picture
 from nasbook.searchers import restored
 from nasbook.searchers.restored import mean_sampled_accuracy, path_of, shared_accuracy, trained_search
-from nasbook.searchers.rsws import genotype_of
 from nasbook.spaces.names import DARTS_OPERATIONS
 
 
@@ -32,7 +31,7 @@ def test_the_state_at_the_end_is_the_checkpoints(run, digits):
 def test_a_path_holds_what_the_cell_holds(run, digits):
     search = trained_search(run, digits)
     paths = {kind: path_of(nodes, DARTS_OPERATIONS) for kind, (nodes, _) in run.genotype.kinds.items()}
-    assert genotype_of(paths, search.config) == run.genotype
+    assert search.space.read(paths) == run.genotype
     assert {tuple(path.shape) for path in paths.values()} == {(5, 8)}
     assert set(torch.cat(list(paths.values())).unique().tolist()) == {0.0, 1.0}
 

@@ -12,6 +12,7 @@ from nasbook.base.errors import NasbookError
 from nasbook.searchers import rsws
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges
+from nasbook.training.spaces import DartsCells
 
 
 def uniform(counts, outcomes):
@@ -37,8 +38,8 @@ def test_one_half_of_the_images_trains_and_the_other_judges(digits):
 
 @pytest.fixture(scope="module")
 def paths():
-    config, draws = rsws.Config.make({}), torch.Generator().manual_seed(0)
-    return torch.stack([rsws.random_path(config, draws) for _ in range(6_000)])
+    cells, draws = DartsCells(rsws.Config.make({})), torch.Generator().manual_seed(0)
+    return torch.stack([cells.random_path(draws) for _ in range(6_000)])
 
 
 @pytest.mark.parametrize("node", range(2, 6))
@@ -112,13 +113,13 @@ def test_many_are_ranked_on_a_few_images_and_the_best_of_them_on_all(digits, mon
     selection = search.parts["selection"]
     assert len(few) == 50 == len(few.unique()) and set(few.tolist()) <= set(selection.tolist())
     assert len(all_images) == len(selection) and set(all_images.tolist()) == set(selection.tolist())
-    assert len(first) == 40 and len({str(rsws.genotype_of(one, search.config)) for one, _ in first}) > 30
+    assert len(first) == 40 and len({str(search.space.read(one)) for one, _ in first}) > 30
     assert not any(torch.equal(one["normal"], one["reduce"]) for one, _ in first)
     chosen = sorted(first, key=lambda pair: -pair[1])[:5]
     assert [str(one) for one, _ in second] == [str(one) for one, _ in chosen]
     best, runner_up = sorted(second, key=lambda pair: -pair[1])[:2]
     assert best[1] > runner_up[1] and best is not second[0]
-    assert genotype == rsws.genotype_of(best[0], search.config)
+    assert genotype == search.space.read(best[0])
     (row,) = margins.to_dict("records")
     assert (row["probability"], row["runner_up_probability"]) == (best[1], runner_up[1])
     assert row["chosen"] == str(genotype) and row["margin"] == best[1] - runner_up[1]
@@ -155,7 +156,7 @@ def test_a_path_of_zeros_and_ones_is_written_down_as_it_is():
     path = torch.zeros(5, 8)
     path[0, 0] = path[1, 7] = path[2, 3] = path[4, 3] = 1
     expected = ((("none", 0), ("dil_conv_5x5", 1)), (("skip_connect", 0), ("skip_connect", 2)))
-    assert rsws.genotype_of({"normal": path, "reduce": path}, config) == Genotype(expected, reduce=expected)
+    assert DartsCells(config).read({"normal": path, "reduce": path}) == Genotype(expected, reduce=expected)
     assert DARTS_OPERATIONS[7] == "dil_conv_5x5"
 
 

@@ -7,7 +7,8 @@ second and the third, BatchNorm, ReLU, the mean over the pixels and a linear cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from torch.nn import functional as F
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
+from nasbook.spaces.darts.cells import Disturbance
+from nasbook.spaces.darts.partial import shuffle
 from nasbook.spaces.darts.stacks import check_training_memory
 from nasbook.spaces.edges.cells import EDGES, NASBENCH201_OPERATIONS, NODES, read_cell
 from nasbook.spaces.operations import Zero, conv
@@ -45,17 +48,38 @@ class EdgeCell(nn.Module):
 
 
 class EdgeSearchCell(nn.Module):
-    """One cell with every candidate on every edge, BatchNorm without scale and shift."""
+    """One cell with every candidate on every edge, BatchNorm without scale and shift.
 
-    def __init__(self, operations: Sequence[str], channels: int) -> None:
+    ``share`` K: the operations see one channel in K, and the others go round them (PC-DARTS, Xu et al., 2020, arXiv
+    1907.05737, section 3.2), see :mod:`nasbook.spaces.darts.partial`.
+    """
+
+    def __init__(self, operations: Sequence[str], channels: int, share: int = 1) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(nn.ModuleList(MAKERS[name](channels, False) for name in operations) for _ in EDGES)
+        self.operations, self.share, self.seen = tuple(operations), share, channels // share
+        self.edges = nn.ModuleList(nn.ModuleList(MAKERS[name](self.seen, False) for name in operations) for _ in EDGES)
 
-    def forward(self, x: Tensor, weights: Tensor, active: Sequence[Sequence[int]]) -> Tensor:
-        """(B, C, H, W) to the same shape: each edge the sum of its ``active`` candidates times ``weights`` (E, O)."""
+    def forward(
+        self, x: Tensor, weights: Tensor, active: Sequence[Sequence[int]], disturb: Disturbance | None = None
+    ) -> Tensor:
+        """(B, C, H, W) to the same shape: each edge the sum of its ``active`` candidates times ``weights`` (E, O).
+
+        ``disturb`` is applied to the output of each."""
 
         def mixture(edge: int) -> Callable[[Tensor], Tensor]:
-            return lambda source: sum(weights[edge, op] * self.edges[edge][op](source) for op in active[edge])
+            def mix(source: Tensor) -> Tensor:
+                seen = source[:, : self.seen]  # (B, C, H, W) -> (B, C/K, H, W)
+                terms = []
+                for op in active[edge]:
+                    y = self.edges[edge][op](seen)  # (B, C/K, H, W)
+                    terms.append(weights[edge, op] * (y if disturb is None else disturb(self.operations[op], y)))
+                mixed = sum(terms[1:], terms[0])
+                if self.share == 1:
+                    return mixed
+                around = source[:, self.seen :] * weights[edge].sum()  # (B, C - C/K, H, W)
+                return shuffle(torch.cat([mixed, around], dim=1), self.share)  # (B, C, H, W)
+
+            return mix
 
         return _sum_nodes(x, {edge: mixture(edge) for edge in range(len(EDGES)) if active[edge]})
 
@@ -107,17 +131,17 @@ class EdgeStack(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.classifier = nn.Linear(channels, classes)
 
-    def run(self, x: Tensor, *extra: object) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W); ``extra`` goes to every cell."""
+    def run(self, x: Tensor, extra: Iterable[tuple] = repeat(())) -> Tensor:
+        """Logits (B, classes) of images (B, 3, H, W); ``extra`` is what each cell takes besides, in their order."""
         if x.shape[-1] % 4 or x.shape[-2] % 4:
             size = f"{x.shape[-2]}x{x.shape[-1]}"
             raise NasbookError(f"images of {size} pixels cannot be halved twice: both sides must be multiples of 4")
-        x = self.stem(x)  # (B, 3, H, W) -> (B, C, H, W)
+        x, more = self.stem(x), iter(extra)  # (B, 3, H, W) -> (B, C, H, W)
         for stage, cells in enumerate(self.cells):
             if stage:
                 x = self.blocks[stage - 1](x)  # (B, C, H, W) -> (B, 2C, H/2, W/2)
             for cell in cells:
-                x = cell(x, *extra)
+                x = cell(x, *next(more))
         x = F.relu(self.norm(x)).mean(dim=(2, 3))  # (B, 4C, H/4, W/4) -> (B, 4C)
         return self.classifier(x)  # -> (B, classes)
 
@@ -143,7 +167,10 @@ class EdgeNetwork(EdgeStack):
 
 
 class EdgeSupernet(EdgeStack):
-    """The network that holds every cell over ``operations``: all cells share one (6, O) path."""
+    """The network that holds every cell over ``operations``.
+
+    ``channel_share``: see :class:`EdgeSearchCell`. ``sequence``: the kind of each cell, of which there is one.
+    """
 
     def __init__(
         self,
@@ -152,12 +179,16 @@ class EdgeSupernet(EdgeStack):
         cells: int = 5,
         classes: int = 10,
         *,
+        channel_share: int = 1,
         seed: int = 0,
     ) -> None:
+        if channels % channel_share:
+            raise NasbookError(f"channels is {channels}; with one channel in {channel_share} it must be a multiple")
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            super().__init__(lambda width: EdgeSearchCell(operations, width), channels, cells, classes)
+            super().__init__(lambda width: EdgeSearchCell(operations, width, channel_share), channels, cells, classes)
         self.operations = tuple(operations)
+        self.sequence = ("normal",) * (STAGES * cells)
 
     def path(self, cell: str) -> Tensor:
         """The one-hot path (6, O) of a cell's string. Raises NasbookError if an operation is not in this super-net."""
@@ -167,16 +198,23 @@ class EdgeSupernet(EdgeStack):
         places = torch.tensor([self.operations.index(name) for name in read_cell(cell)])  # (E,)
         return F.one_hot(places, len(self.operations)).float()  # (E,) -> (E, O)
 
-    def forward(self, x: Tensor, path: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W); ``path`` (6, O) weighs the operations of each edge.
+    def forward(
+        self, x: Tensor, path: Tensor, *, execute: str = "nonzero", disturb: Disturbance | None = None
+    ) -> Tensor:
+        """Logits (B, classes) of images (B, 3, H, W); ``path`` (6, O) weighs the operations of each edge in all cells,
+        or (cells, 6, O) in each.
 
-        An operation runs only where its weight is not exactly zero; ``none`` never does.
+        An operation runs only where its weight is not exactly zero, or ``execute`` is "all"; ``none`` never does.
+        ``disturb`` is applied to the output of each. How many ran, in all cells, stands in ``executed`` afterwards.
         """
-        shape = (len(EDGES), len(self.operations))
-        if tuple(path.shape) != shape:
+        shape, count = (len(EDGES), len(self.operations)), len(self.sequence)
+        if tuple(path.shape) not in (shape, (count, *shape)):
             raise NasbookError(f"the path has shape {tuple(path.shape)}; it must be (edges, operations) = {shape}")
-        active = [
-            [op for op, weight in enumerate(row) if weight != 0.0 and self.operations[op] != "none"]
-            for row in path.tolist()
+        real = [op for op, name in enumerate(self.operations) if name != "none"]
+        each = path.expand(count, *shape)  # (6, O) or (cells, 6, O) -> (cells, 6, O)
+        plans = [
+            [[op for op in real if execute == "all" or row[op] != 0.0] for row in rows]
+            for rows in (path.tolist() if path.dim() == 3 else [path.tolist()] * count)
         ]
-        return self.run(x, path.to(x.device), active)
+        self.executed = sum(len(edge) for plan in plans for edge in plan)
+        return self.run(x, ((weights, plan, disturb) for weights, plan in zip(each.to(x.device), plans)))
