@@ -36,12 +36,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     run.add_argument("name", metavar="NAME", help="14_gdas, 14, or the path of a notebook")
     run.add_argument("--profile", help="smoke, lesson or paper; short for -p PROFILE=...")
     run.add_argument(
-        "-p",
-        dest="parameters",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="a parameter; repeatable",
+        "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[], help="a parameter; repeatable"
     )
     run.add_argument("--out", metavar="FOLDER", help="run folder (default: runs/NAME-PROFILE-SEED)")
     run.add_argument(

@@ -9,8 +9,6 @@ draws indices; ``augment`` works on batches of images.
 Names are imported when first used: the catalogue answers without loading torch.
 """
 
-from __future__ import annotations
-
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

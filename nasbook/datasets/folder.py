@@ -15,7 +15,7 @@ from nasbook.base.config import checked_seed
 from nasbook.base.errors import NasbookError
 from nasbook.base.files import folder_path
 from nasbook.datasets.images import SMALLEST, ImageData, from_arrays
-from nasbook.datasets.local import stratified
+from nasbook.datasets.local import divided
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PARTS = ("train", "test")
@@ -46,17 +46,14 @@ def from_folder(
     if split and test is not None:
         raise NasbookError(f"{root} has a test part of its own: leave out test={test!r}")
     parts = [_files(root / part) for part in PARTS] if split else [_files(root)]
-    for strays in [sorted({*parts[0]} ^ {*part}) for part in parts]:
-        if strays:
-            raise NasbookError(
-                f"{root} has the class {strays[0]!r} in only one of {' and '.join(PARTS)}: add the other"
-            )
+    if strays := sorted(parts[0].keys() ^ parts[-1].keys()):
+        raise NasbookError(f"{root} has the class {strays[0]!r} in only one of {' and '.join(PARTS)}: add the other")
     share = _share(SHARE if test is None else test, root, parts[0])
     count = sum(len(files) for part in parts for files in part.values())
     machine.check_memory(count * 3 * pixels**2, f"{count:,} pictures of {pixels}x{pixels} pixels")
     arrays = [_read(part, pixels) for part in parts]
     if share and not split:
-        arrays = _divided(*arrays[0], share, seed)
+        arrays = divided(*arrays[0], share, seed)
     tested = arrays[1] if len(arrays) > 1 else (None, None)
     return from_arrays(root.resolve().name if name is None else name, *arrays[0], tuple(parts[0]), *tested)
 
@@ -133,19 +130,5 @@ def _square(file: Path, pixels: int) -> np.ndarray:
         raise
     # Pillow's readers raise whatever a damaged file leads them to
     except Exception as error:
-        raise NasbookError(
-            f"cannot read the picture {file} ({_first_line(error)}): replace it, or remove it"
-        ) from error
-
-
-def _divided(images: np.ndarray, labels: np.ndarray, share: float, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The training and the test part: of each class the share, at least one picture in either, drawn by ``seed``."""
-    sizes = np.bincount(labels)
-    counts = np.clip(np.rint(sizes * share).astype(int), 1, sizes - 1)
-    chosen = np.zeros(len(labels), dtype=bool)
-    chosen[stratified(labels, counts, np.random.default_rng(seed))] = True
-    return [(images[part], labels[part]) for part in (~chosen, chosen)]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise NasbookError(f"cannot read the picture {file} ({reason}): replace it, or remove it") from error

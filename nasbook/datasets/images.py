@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -12,7 +11,7 @@ import torch
 
 from nasbook.base.errors import NasbookError
 from nasbook.datasets import catalogue, given
-from nasbook.datasets.arrays import constants
+from nasbook.datasets.arrays import constants, digest
 from nasbook.datasets.catalogue import Triple
 
 SMALLEST = 8
@@ -47,12 +46,15 @@ class ImageData:
         if not self.classes:
             raise NasbookError(f"{self.name}: there are no classes")
         _check_part(self.name, "training", self.images, self.labels, self.classes)
-        _check_constants(self.name, self.mean, self.std)
-        present = torch.bincount(self.labels.cpu(), minlength=len(self.classes))  # (N,) -> (classes,)
-        if (present == 0).any():
-            empty = int((present == 0).nonzero()[0])
-            which = f"class {self.classes[empty]!r} (label {empty})"
-            raise NasbookError(f"{self.name}: {which} has no training image")
+        if not all(0 <= m <= 1 for m in self.mean):
+            both = [self.mean, self.std]
+            raise NasbookError(f"{self.name}: mean (0 to 1) and std need one number per channel, not {both}")
+        if not all(0 < s <= 1 for s in self.std):
+            raise NasbookError(f"{self.name}: each channel's std must lie in 0 to 1 and not be 0, not {self.std}")
+        counts = torch.bincount(self.labels.cpu(), minlength=len(self.classes)).tolist()  # (N,) -> (classes,)
+        if 0 in counts:
+            empty = counts.index(0)
+            raise NasbookError(f"{self.name}: class {self.classes[empty]!r} (label {empty}) has no training image")
         if self._test is not None:
             _check_part(self.name, "test", *self._test, self.classes)
             if self._test.images.shape[1:] != self.images.shape[1:]:
@@ -111,10 +113,7 @@ class ImageData:
     @cached_property
     def checksum(self) -> str:
         """SHA-256 (hex) over the bytes of the training images and labels; the same on every device."""
-        total = hashlib.sha256()
-        for tensor in (self.images, self.labels):
-            total.update(tensor.cpu().contiguous().numpy().data)
-        return total.hexdigest()
+        return digest([self.images.cpu().numpy(), self.labels.cpu().numpy()])
 
     def description(self) -> dict[str, str | int]:
         """What a run's config says of its data: name, size in pixels, checksum of the training part."""
@@ -255,13 +254,6 @@ def _check_part(name: str, part: str, images: torch.Tensor, labels: torch.Tensor
             f"{name}: the label of {part} image {first} is {int(labels[first])}, and {len(classes)} classes "
             f"allow 0 to {len(classes) - 1}"
         )
-
-
-def _check_constants(name: str, mean: Triple, std: Triple) -> None:
-    if not all(0 <= m <= 1 for m in mean):
-        raise NasbookError(f"{name}: mean (0 to 1) and std need one number per channel, not {[mean, std]}")
-    if not all(0 < s <= 1 for s in std):
-        raise NasbookError(f"{name}: each channel's std must lie in 0 to 1 and not be 0, not {std}")
 
 
 def check_data(data: object) -> ImageData:

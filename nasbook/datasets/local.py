@@ -16,27 +16,14 @@ from nasbook.base.errors import NasbookError
 from nasbook.base.files import read_json, repository
 from nasbook.datasets.arrays import Arrays, digest
 
-DIGITS_TEST_SHARE = 0.2
-DIGITS_SEED = 0
-
 
 def sample_folder() -> Path:
     """Where the shipped CIFAR-10 sample lies."""
     return repository() / "data" / "cifar10-sample"
 
 
-def cut(sheet: np.ndarray, pixels: int) -> np.ndarray:
-    """The images of a sheet in reading order: (rows * P, columns * P, 3) -> (rows * columns, 3, P, P).
-
-    P is ``pixels``, the height and width of one image.
-    """
-    rows, columns = sheet.shape[0] // pixels, sheet.shape[1] // pixels
-    grid = sheet.reshape(rows, pixels, columns, pixels, 3)  # -> (rows, P, columns, P, 3)
-    grid = np.ascontiguousarray(grid.transpose(0, 2, 4, 1, 3))  # -> (rows, columns, 3, P, P)
-    return grid.reshape(rows * columns, 3, pixels, pixels)  # -> (rows*columns, 3, P, P)
-
-
 def _sheet(path: Path, sha256: str) -> np.ndarray:
+    """The images of one sheet in reading order, (rows * columns, 3, 32, 32) uint8. Raises NasbookError naming it."""
     from PIL import Image
 
     try:
@@ -46,19 +33,21 @@ def _sheet(path: Path, sha256: str) -> np.ndarray:
     if hashlib.sha256(raw).hexdigest() != sha256:
         raise NasbookError(f"{path} is damaged ({len(raw):,} bytes, wrong checksum): {_mend(path.parent)}")
     with Image.open(io.BytesIO(raw)) as picture:
-        return cut(np.asarray(picture.convert("RGB")), pixels=32)
+        sheet = np.asarray(picture.convert("RGB"))
+    grid = sheet.reshape(sheet.shape[0] // 32, 32, sheet.shape[1] // 32, 32, 3)  # -> (rows, 32, columns, 32, 3)
+    return grid.transpose(0, 2, 4, 1, 3).reshape(-1, 3, 32, 32)  # -> (rows * columns, 3, 32, 32)
 
 
 def _mend(folder: Path) -> str:
     return f"restore it with `git checkout -- {folder.parent.name}/{folder.name}`"
 
 
-def sample(folder: Path | None = None) -> Arrays:
+def sample() -> Arrays:
     """The shipped CIFAR-10 sample, 4,000 training and 1,000 test images of 32x32 pixels.
 
     Raises NasbookError naming the file if one is missing, truncated or altered.
     """
-    folder = folder or sample_folder()
+    folder = sample_folder()
     path = folder / "index.json"
     if not path.exists():
         raise NasbookError(f"{path} is missing: {_mend(folder)}")
@@ -87,6 +76,15 @@ def stratified(labels: np.ndarray, counts: np.ndarray, generator: np.random.Gene
     return np.sort(np.concatenate(chosen))
 
 
+def divided(images: np.ndarray, labels: np.ndarray, share: float, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The training and the test part: of each class the share, at least one picture in either, drawn by ``seed``."""
+    sizes = np.bincount(labels)
+    counts = np.clip(np.rint(sizes * share).astype(int), 1, sizes - 1)
+    chosen = np.zeros(len(labels), dtype=bool)
+    chosen[stratified(labels, counts, np.random.default_rng(seed))] = True
+    return [(images[part], labels[part]) for part in (~chosen, chosen)]
+
+
 def digits() -> Arrays:
     """scikit-learn's 1,797 grey digits of 8x8 pixels, as three equal channels on the scale 0 to 255.
 
@@ -97,9 +95,5 @@ def digits() -> Arrays:
     bunch = load_digits()
     grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     images = np.repeat(grey[:, None], 3, axis=1)  # (N, 8, 8) -> (N, 3, 8, 8)
-    labels = bunch.target.astype(np.int64)
-    counts = np.rint(np.bincount(labels) * DIGITS_TEST_SHARE).astype(int)
-    test = np.zeros(len(labels), dtype=bool)
-    test[stratified(labels, counts, np.random.default_rng(DIGITS_SEED))] = True
-    classes = tuple(str(name) for name in bunch.target_names)
-    return Arrays(images[~test], labels[~test], images[test], labels[test], classes)
+    train, test = divided(images, bunch.target.astype(np.int64), share=0.2, seed=0)
+    return Arrays(*train, *test, tuple(str(name) for name in bunch.target_names))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import torch
 
@@ -34,12 +35,9 @@ def split(labels: torch.Tensor, fractions: Mapping[str, float] | Sequence[float]
     pieces = {part: [order[:0]] for part in PARTS}
     for label in mixed.unique():
         members = order[mixed == label]  # (images of the class,)
-        start, reached = 0, 0.0
-        for part, share in shares.items():
-            reached += share
-            stop = math.floor(reached * len(members) + 0.5)
-            pieces[part].append(members[start:stop])
-            start = stop
+        ends = [math.floor(reached * len(members) + 0.5) for reached in accumulate(shares.values())]
+        for part, piece in zip(PARTS, members.tensor_split(ends)):  # what lies behind the last end stays unused
+            pieces[part].append(piece)
     parts = {part: torch.cat(pieces[part]).sort().values for part in PARTS}
     for part, share in shares.items():
         if not len(parts[part]):

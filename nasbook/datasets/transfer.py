@@ -108,7 +108,6 @@ def _npm(command: list[str], folder: str, limit: float) -> None:
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
             encoding="utf-8",
             errors="replace",
             timeout=limit,

@@ -11,7 +11,8 @@ import copy
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module, resources
+from importlib import import_module
+from pkgutil import iter_modules
 
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.drawing.parts.source import Listing, source
@@ -101,5 +102,4 @@ def find(number: str) -> Exercise:
 
 def chapters() -> list[str]:
     """Module names of the chapters that have exercises, in order."""
-    names = (file.name for file in resources.files(__name__).iterdir())
-    return sorted(name.removesuffix(".py") for name in names if name.startswith("chapter_"))
+    return sorted(module.name for module in iter_modules(__path__) if module.name.startswith("chapter_"))

@@ -16,8 +16,6 @@ LADDER = np.array([[0.5, 0.5, 0, 0], [0.2, 0.4, 0.4, 0], [0, 0.3, 0.3, 0.4], [0,
 LADDER_LIMIT = np.array([6, 15, 20, 40 / 3]) / (41 + 40 / 3)
 """By detailed balance: 15/6 = .5/.2, 20/15 = .4/.3, (40/3)/20 = .4/.6."""
 
-RIGHT_EIGENVECTOR = "you found the vector with P v = v, which is constant: pi = pi P asks for that of P.T"
-
 
 def distribution_after(transitions: np.ndarray, start: int, steps: int) -> np.ndarray:
     """Distribution (S,) of the state ``steps`` steps after the chain was in ``start``."""
@@ -61,10 +59,11 @@ def check_stationary(answer: Callable) -> str | None:
         "your pi is uniform, which no chain promises; if it is an eigenvector, it is that of P v = v, which is "
         "constant: pi stands on the left of P, so take P.T": [0.5, 0.5],
     }
+    transposed = "you found the vector with P v = v, which is constant: pi = pi P asks for that of P.T"
     squares = "the squares of your entries sum to 1: in a distribution the entries themselves do"
     if wrong := explained(given, [0.375, 0.625], "pi of the two-state chain", causes):
         for sign in (1, -1):  # an eigenvector of length one may point either way
-            ends = {RIGHT_EIGENVECTOR: [sign * 0.5**0.5] * 2, squares: sign * np.array([3, 5]) / np.sqrt(34)}
+            ends = {transposed: [sign * 0.5**0.5] * 2, squares: sign * np.array([3, 5]) / np.sqrt(34)}
             wrong = cause(given, ends) or wrong
         return wrong
     ring = answer(RING)
@@ -97,9 +96,8 @@ def check_long_run_variance(answer: Callable) -> str | None:
         "that is its square root, the standard deviation": np.sqrt(right),
     }
     if wrong := explained(given, right, "the long-run variance of rewards 10 and 0", causes):
-        if wrong in causes or not isinstance(given, float) or not np.isfinite(given):
-            return wrong
-        if differs(answer(TWO, np.array([15.0, 5])), given, "it"):
+        unclear = wrong not in causes and isinstance(given, float) and np.isfinite(given)
+        if unclear and differs(answer(TWO, np.array([15.0, 5])), given, "it"):
             return "it changes when every reward grows by 5, which no variance does: subtract pi @ rewards first"
         return wrong
     swap = answer(SWAP, np.array([10.0, 0]))

@@ -45,10 +45,8 @@ def check_filter_step(answer: Callable) -> str | None:
         return wrong
     three = answer(belief, 2, TWO, np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]]))
     certain = answer(np.array([0.0, 1.0]), 1, np.array([[0.9, 0.1], [1.0, 0.0]]), np.array([[0.2, 0.8], [0.5, 0.5]]))
-    last = "the belief after the last of three observations"
-    return differs(three, np.array([0.045, 0.275]) / 0.32, last) or differs(
-        certain, [1, 0], "the belief where only S1 can follow"
-    )
+    right, what = np.array([0.045, 0.275]) / 0.32, "the belief after the last of three observations"
+    return differs(three, right, what) or differs(certain, [1, 0], "the belief where only S1 can follow")
 
 
 def viterbi(

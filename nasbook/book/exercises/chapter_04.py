@@ -1,7 +1,5 @@
 """Exercises of chapter 04: the belief update, the backup of alpha-vectors, how often to read a noisy ranking."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

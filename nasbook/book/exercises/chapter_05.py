@@ -1,7 +1,5 @@
 """Exercises of chapter 05: the index of UCB1, the doubly robust estimate, the best log."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from nasbook.book.exercises import Exercise

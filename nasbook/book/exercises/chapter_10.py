@@ -59,6 +59,7 @@ def _on(operation, read):
 
 
 ADD, POOL = [("conv", 0), ("skip", 1)], [("pool", 0), ("pool", 1)]
+READS_2, READS_3 = [("skip", 2), ("skip", 2)], [("skip", 3), ("skip", 3)]
 CASES = (
     ([ADD], [ADD], True, "a cell is the same as itself"),
     ([ADD], [ADD[::-1]], True, "the two halves of a block may be listed in another order, a sum has none"),
@@ -66,27 +67,22 @@ CASES = (
     ([ADD], [[("conv", 1), ("skip", 0)]], False, "cells that read other inputs are other cells"),
     ([ADD, POOL], [POOL, ADD], True, "blocks that do not read each other may be listed in another order"),
     (
-        [ADD, POOL, [("skip", 2), ("skip", 2)]],
-        [POOL, ADD, [("skip", 3), ("skip", 3)]],
+        [ADD, POOL, READS_2],
+        [POOL, ADD, READS_3],
         True,
         "when a block moves in the list, its readers must read its new number",
     ),
+    ([ADD, POOL, READS_2], [ADD, POOL, READS_3], False, "the last blocks of the two cells read different blocks"),
     (
-        [ADD, POOL, [("skip", 2), ("skip", 2)]],
-        [ADD, POOL, [("skip", 3), ("skip", 3)]],
-        False,
-        "the last blocks of the two cells read different blocks",
-    ),
-    (
-        [ADD, ADD, [("skip", 2), ("skip", 2)]],
+        [ADD, ADD, READS_2],
         [ADD, ADD, [("skip", 2), ("skip", 3)]],
         False,
         "reading one block twice is not reading it and its twin: twins have weights of their own, and a block that "
         "nobody reads goes to the output",
     ),
     (
-        [ADD, ADD, [("skip", 2), ("skip", 2)]],
-        [ADD, ADD, [("skip", 3), ("skip", 3)]],
+        [ADD, ADD, READS_2],
+        [ADD, ADD, READS_3],
         True,
         "twins may change names: which of the two is read makes no difference",
     ),
@@ -140,7 +136,8 @@ def check_next_beam(answer) -> str | None:
         if isinstance(given, str) or found.ndim != 1 or not len(found):
             return f"next_beam gives {given!r}: a list of cells is wanted, the best prediction first"
         found = found.tolist()
-        each = [larger for cell in beam for larger in _best(LARGER[cell])[:width]]
+        ranked = [_best(LARGER[cell]) for cell in beam]
+        each = [larger for own in ranked for larger in own[:width]]
         if found in (each, list(dict.fromkeys(each))):
             return "here each cell gave its `width` best: the width is that of the whole beam, over all extensions"
         if len(set(found)) < len(found):
@@ -151,15 +148,9 @@ def check_next_beam(answer) -> str | None:
             return "a cell of the old beam is kept, however it was predicted: only extensions compete"
         every = {larger for cell in beam for larger in LARGER[cell]}
         causes = {
-            "these are the worst predictions: accuracies are better the higher they are": sorted(
-                every, key=EXPECTED.get
-            ),
-            "only the first cell was extended: all cells of the beam compete with all their extensions": _best(
-                LARGER[beam[0]]
-            ),
-            "each cell gave its best: compare all extensions of all cells": _best(
-                {max(LARGER[cell], key=EXPECTED.get) for cell in beam}
-            ),
+            "these are the worst predictions: accuracies are better the higher they are": _best(every)[::-1],
+            "only the first cell was extended: all cells of the beam compete with all their extensions": ranked[0],
+            "each cell gave its best: compare all extensions of all cells": _best({own[0] for own in ranked}),
         }
         for cause, wrong in causes.items():
             if found == wrong[:width] != right:

@@ -1,7 +1,5 @@
 """Exercises of notebook 14: what ran, the mean gradient in closed form, how many seeds a comparison needs."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Exercises of notebook 15: how many operations run, the chance of a code, how many draws keep everything."""
 
-from __future__ import annotations
-
 from itertools import combinations, product
 from math import prod
 

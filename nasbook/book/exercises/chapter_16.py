@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from nasbook.book.exercises import Exercise
-from nasbook.book.exercises.compare import differs, explained
+from nasbook.book.exercises.compare import differs, explained, gradient
 
 
 def second_draw(p):
@@ -67,26 +67,16 @@ def check_guided_loss(answer) -> str | None:
             own + weight * (guide + (p * np.log(p)).sum(axis=1)).mean()
         ),
     }
-    right = _slope(student, p, labels, weight)
+
+    def guided(scores):
+        log_q = np.log(softmax(scores, axis=1))
+        return -(log_q[range(len(labels)), labels] + weight * (p * log_q).sum(axis=1)).mean()
+
+    right = gradient(guided, student)
     slopes = {"this is the gradient of the sum over the batch: the loss is a mean, so divide by B": 2 * right}
     return explained(loss, own + weight * guide.mean(), "the loss", causes) or explained(
         slope, right, "the gradient in the sub-graph's logits", slopes
     )
-
-
-def _slope(scores, soft, labels, weight) -> np.ndarray:
-    """Central differences of the loss in each logit, (B, C)."""
-
-    def loss(scores):
-        log_q = np.log(softmax(scores, axis=1))
-        return -(log_q[range(len(labels)), labels] + weight * (soft * log_q).sum(axis=1)).mean()
-
-    found = np.zeros_like(scores)
-    for place in np.ndindex(scores.shape):
-        step = np.zeros_like(scores)
-        step[place] = 1e-5
-        found[place] = (loss(scores + step) - loss(scores - step)) / 2e-5
-    return found
 
 
 def seed_chance(size, side, keep):

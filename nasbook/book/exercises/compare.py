@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
@@ -56,3 +57,9 @@ def whole(given) -> int | None:
     if getattr(given, "ndim", None) == 0 and hasattr(given, "item"):
         given = given.item()
     return int(given) if isinstance(given, Real) and not isinstance(given, bool) and given % 1 == 0 else None
+
+
+def gradient(function: Callable, point: np.ndarray) -> np.ndarray:
+    """The gradient of ``function``, which gives a number, by central differences, in the shape of ``point``."""
+    steps = 1e-5 * np.eye(point.size).reshape(-1, *point.shape)
+    return np.array([(function(point + h) - function(point - h)) / 2e-5 for h in steps]).reshape(point.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -37,6 +38,8 @@ def execute(source: Path, target: Path, parameters: dict, cell_seconds: int | No
     NotebookFailed if a cell raises anything else, exceeds ``cell_seconds`` or takes the kernel down,
     and Stopped on a signal.
     """
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
     log = target.with_name(".kernel.log")
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -51,8 +54,12 @@ def execute(source: Path, target: Path, parameters: dict, cell_seconds: int | No
             if attempt < _ATTEMPTS and _TAKEN_PORT in log.read_text(errors="replace"):
                 continue
             raise NasbookError(f"the kernel did not start{_last_words(log)}: run `nasbook doctor`") from error
-        except (TimeoutError, RuntimeError) as error:
-            raise _explain(error, watch, cell_seconds, log) from error
+        except CellTimeoutError as error:
+            said = f"{watch.cell} ran longer than {cell_seconds} s (--cell-timeout sets the limit)"
+            raise NotebookFailed(said) from error
+        except DeadKernelError as error:
+            said = f"{watch.cell} took the kernel down{_last_words(log)}; out of memory is the usual cause"
+            raise NotebookFailed(said) from error
 
 
 def _papermill(source: Path, target: Path, parameters: dict, cell_seconds: int | None, watch: Watch, log: IO) -> None:
@@ -61,11 +68,7 @@ def _papermill(source: Path, target: Path, parameters: dict, cell_seconds: int |
 
     # what papermill warns about has been refused or decided before
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    begun = False
-
-    def on_notebook_start(notebook: NotebookNode) -> None:
-        nonlocal begun
-        begun = True
+    begun = []  # the notebook, as soon as its kernel is up
 
     def on_cell_start(cell: NotebookNode, cell_index: int) -> None:
         watch.cell = f"cell {cell_index + 1}: {notebook_files.excerpt(cell.source)}"
@@ -84,7 +87,7 @@ def _papermill(source: Path, target: Path, parameters: dict, cell_seconds: int |
             kernel_manager_class=_manager_class(target.parent, watch, log),
             # papermill's own `cwd` would move this whole process
             resources={"metadata": {"path": str(source.parent)}},
-            on_notebook_start=on_notebook_start,
+            on_notebook_start=lambda notebook: begun.append(notebook),
             on_cell_start=on_cell_start,
         )
     except PapermillExecutionError as error:
@@ -122,16 +125,6 @@ def _no_placeholders(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _explain(error: Exception, watch: Watch, cell_seconds: int | None, log: Path) -> Exception:
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-
-    if isinstance(error, CellTimeoutError):
-        return NotebookFailed(f"{watch.cell} ran longer than {cell_seconds} s (--cell-timeout sets the limit)")
-    if isinstance(error, DeadKernelError):
-        return NotebookFailed(f"{watch.cell} took the kernel down{_last_words(log)}; out of memory is the usual cause")
-    return error
-
-
 def _last_words(log: Path) -> str:
     """What the kernel said last, in parentheses; its warnings about its own transport do not count."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -158,11 +151,7 @@ def kill(kernel: int | None) -> None:
     """Kill the kernel and its children at once; what a search has to keep lies in its checkpoint."""
     if kernel is None:
         return
-    try:
+    with suppress(psutil.NoSuchProcess):  # it may have gone by itself
         process = psutil.Process(kernel)
-        family = [*process.children(recursive=True), process]
-        for member in family:
+        for member in [*process.children(recursive=True), process]:
             member.kill()
-    except psutil.NoSuchProcess:
-        # it went by itself
-        return

@@ -13,12 +13,7 @@ from nasbook.base.errors import NasbookError, one_of
 from nasbook.base.files import repository
 
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
-LANGUAGE = {
-    "file_extension": ".py",
-    "mimetype": "text/x-python",
-    "name": "python",
-    "pygments_lexer": "ipython3",
-}
+LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python", "pygments_lexer": "ipython3"}
 CELL_METADATA = ("jupyter", "tags")
 INJECTED = "injected-parameters"
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -43,15 +38,10 @@ def find(name: str) -> Path:
 def read(path: Path) -> NotebookNode:
     """The notebook in ``path``, as nbformat 4. Raises NasbookError if it is not one."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
     except (OSError, ValueError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise NasbookError(f"cannot read the notebook {path}: {reason}; restore it with git") from error
-
-
-def parse(content: str) -> NotebookNode:
-    """The notebook in a JSON text, as nbformat 4. Raises nbformat's errors if it is not one."""
-    return nbformat.reads(content, as_version=4)
 
 
 def tagged(notebook: NotebookNode, tag: str) -> list[int]:

@@ -223,10 +223,7 @@ def _run_alone(request: Request) -> None:
         raise
     finally:
         watch.stop()
-        record |= {
-            "wall_seconds": round(time.monotonic() - started, 2),
-            "peak_memory_bytes": watch.peak_memory or None,
-        }
+        record |= {"wall_seconds": round(time.monotonic() - started, 2), "peak_memory_bytes": watch.peak_memory or None}
         update_manifest(request.out, notebook=record)
     # asking loads torch, for which nobody should wait: only now, and not where the notebook's own search has told
     noted = None if known_before else read_json(manifest).get("device")

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -50,13 +50,9 @@ class Watch(threading.Thread):
             self._say(line)
         if time.monotonic() - self._last_sign > _SILENCE_SECONDS:
             self._say(f"  {time.monotonic() - self._begun:.0f} s, {self.cell}")
-        if self.kernel and psutil.pid_exists(self.kernel):
-            try:
-                resident = psutil.Process(self.kernel).memory_info().rss
-            except psutil.NoSuchProcess:
-                # it ended between the two calls: there is nothing left to measure
-                return
-            self.peak_memory = max(self.peak_memory, resident)
+        if kernel := self.kernel:
+            with suppress(psutil.NoSuchProcess):  # where it has ended there is nothing left to measure
+                self.peak_memory = max(self.peak_memory, psutil.Process(kernel).memory_info().rss)
 
     def _new_lines(self) -> list[str]:
         if not self.log.exists():
