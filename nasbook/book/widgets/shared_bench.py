@@ -1,7 +1,4 @@
-"""The shared-weights bench: two cells inside one network, what they share, and what sharing does to the ranking.
-
-``render`` is a pure function from plain data to one frame as SVG text.
-"""
+"""The shared-weights bench: two cells inside one network, what they share, and what sharing does to the ranking."""
 
 from __future__ import annotations
 
@@ -34,10 +31,6 @@ class Bench:
     apart: np.ndarray
     truth: np.ndarray
     meaning: str = "accuracy, trained alone to the end"
-
-    def __post_init__(self) -> None:
-        for name in ("shared", "apart", "truth"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=float))
 
     @cached_property
     def taus(self) -> dict[bool, float]:

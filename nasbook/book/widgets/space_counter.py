@@ -1,16 +1,13 @@
-"""How large is a search space? Its size on a logarithmic scale, and 24 cells drawn from it, repeated ones marked.
-
-``prepare`` draws and compares the cells once; ``render`` is a pure function that writes one frame as SVG text.
-"""
+"""How large is a search space? Its size on a logarithmic scale, and 24 cells drawn from it, repeated ones marked."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import product
 from math import log10
 from string import ascii_uppercase
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +26,7 @@ DRAWN = 24
 MARKS = ("#CC79A7", "#009E73", "#D55E00", "#0072B2", "#E69F00", "#332288", "#882255", "#56B4E9")
 
 
-@dataclass(frozen=True)
-class SpaceCounts:
+class SpaceCounts(NamedTuple):
     """What the frames share; keys are (nodes, operations, inputs).
 
     ``sizes`` counts strings, ``unique`` cells up to naming (None: not counted); ``cells`` are the drawn ones,

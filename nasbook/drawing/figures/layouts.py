@@ -16,7 +16,8 @@ from nasbook.drawing.parts import style
 
 INKS = ("#0072B2", "#A84A00", "#007A59", "#A0457A", "#332288", "#6B6200")
 """One for each action in turn; the name in its square tells actions apart as well."""
-SHOWN = {"color": "#666666", "style": "dashed"}
+SHOWN, BOX = {"color": "#666666", "style": "dashed"}, {"style": "filled,dashed"}
+"""The looks of the lines to an observation and of its box."""
 
 
 class Actions(NamedTuple):
@@ -148,7 +149,7 @@ def _column(page: Board, sources: Sequence[End], seen: Seen, tall: float, side: 
     count, size = len(seen.names), _box_size(seen)
     far = at + side * (wide / 2 + min(36 + 0.14 * tall, 160) + size[0] / 2)
     heights = max(tall / (count + 1), size[1] + 12) * ((count - 1) / 2 - np.arange(count)) - tall / 2
-    boxes = [_seen(page, (far, y), size, name) for y, name in zip(heights, seen.names)]
+    boxes = [page.box((far, y), size, [name], style.INK, **BOX) for y, name in zip(heights, seen.names)]
     boxes = [box._replace(place=box.place - (side * size[0] / 2, 0)) for box in boxes]
     for source, row in zip(sources, seen.lines):
         ways = [(box, lines) for box, lines in zip(boxes, row) if lines]
@@ -163,17 +164,13 @@ def _row(page: Board, sources: Sequence[End], seen: Seen) -> None:
     middle = (sources[0].place[0] + sources[-1].place[0]) / 2
     y = -sources[0].radius - 80
     xs = np.linspace(middle - reach / 2, middle + reach / 2, len(seen.names))
-    boxes = [_seen(page, (x, y), size, name) for x, name in zip(xs, seen.names)]
+    boxes = [page.box((x, y), size, [name], style.INK, **BOX) for x, name in zip(xs, seen.names)]
     pairs = [(i, o) for i, row in enumerate(seen.lines) for o, lines in enumerate(row) if lines]
     tips = [box.place + np.array([0, size[1] / 2]) for box in boxes]
     lines = [board.between(sources[i].place, tips[o], sources[i].radius) for i, o in pairs]
     for (i, o), points, spot in zip(pairs, lines, board.plate_places(lines, np.array(tips))):
         page.curve(sources[i], boxes[o], points, **SHOWN)
         page.plate(spot, seen.lines[i][o])
-
-
-def _seen(page: Board, place: tuple[float, float], size: tuple[float, float], name: str) -> End:
-    return page.box(place, size, [name], style.INK, style="filled,dashed")
 
 
 def _box_size(seen: Seen) -> tuple[float, float]:

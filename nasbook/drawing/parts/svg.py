@@ -82,6 +82,11 @@ def polyline(points: Iterable[tuple[float, float]], stroke: str, fill: str = "no
     return f'<polyline points="{path}" fill="{fill}"{_line(stroke=stroke, **more)}/>'
 
 
+def band(xs: Sequence[float], ends: Sequence[float], back: Sequence[float], fill: str, opacity: float) -> str:
+    """The area over ``xs`` (n,) between two curves (n,)."""
+    return polyline([*zip(xs, ends), *zip(xs[::-1], back[::-1])], "none", fill=fill, opacity=opacity)
+
+
 def arrow(
     x1: float, y1: float, x2: float, y2: float, stroke: str = style.INK, width: float = 1.5, head: float = 7
 ) -> str:
