@@ -65,9 +65,8 @@ def explore(contest: Contest, budget: int | None = None, methods: Collection[str
         "seeds": steps("seeds", len(contest.seeds), 1, len(contest.seeds)),
     }
     for method in contest.methods:
-        controls[method] = ipywidgets.Checkbox(
-            value=method in methods, description=method, indent=False, layout={"width": f"{9 * len(method) + 50}px"}
-        )
+        look = {"indent": False, "layout": {"width": f"{9 * len(method) + 50}px"}}
+        controls[method] = ipywidgets.Checkbox(value=method in methods, description=method, **look)
 
     def frame(budget: int, noise: str, seeds: int, **ticked: bool) -> Frame:
         return render(contest, budget, noise, seeds, [method for method, on in ticked.items() if on])

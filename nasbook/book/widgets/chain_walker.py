@@ -158,11 +158,9 @@ def _edge(places: Sequence[tuple[float, float]], begin: int, end: int, share: fl
     curve = ("C" if len(bends) == 2 else "Q") + " ".join(f"{x:.1f} {y:.1f}" for x, y in [*bends, neck])
     head = [tip, (neck[0] - 5 * uy, neck[1] + 5 * ux), (neck[0] + 5 * uy, neck[1] - 5 * ux)]
     line = svg.path(f"M{start[0]:.1f} {start[1]:.1f}{curve}", colour, width=(1 + 3 * share) * (1.5 if last else 1))
-    return (
-        line + svg.polyline(head, colour, fill=colour),
-        svg.rect(label[0] - 14, label[1] - 8, 28, 15, "white")
-        + svg.text(label[0], label[1] + 4, chance(share), 12, "middle"),
-    )
+    plate = svg.rect(label[0] - 14, label[1] - 8, 28, 15, "white")
+    words = svg.text(label[0], label[1] + 4, chance(share), 12, "middle")
+    return line + svg.polyline(head, colour, fill=colour), plate + words
 
 
 def _bars(story: ChainWalk, step: int) -> list[str]:

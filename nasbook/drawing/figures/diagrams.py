@@ -181,9 +181,8 @@ def _heat(matrices: Mapping[str, np.ndarray], states: Sequence[str], sentence: s
 
 def _seen(observations: np.ndarray, names: Sequence[str], actions: Sequence[str]) -> Seen:
     """What is written between state and observation: one probability, or one for each group of actions."""
-    count = observations.shape[1]
-    lines = [[_by_action(observations[:, s, o], actions) for o in range(len(names))] for s in range(count)]
-    return Seen(names, lines)
+    by_state = np.moveaxis(observations, 0, -1)  # (A, S, O) -> (S, O, A)
+    return Seen(names, [[_by_action(values, actions) for values in row] for row in by_state])
 
 
 def _by_action(values: np.ndarray, actions: Sequence[str]) -> list[str]:
