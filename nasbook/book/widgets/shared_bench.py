@@ -32,6 +32,10 @@ class Bench:
     truth: np.ndarray
     meaning: str = "accuracy, trained alone to the end"
 
+    def __post_init__(self) -> None:
+        for name in ("shared", "apart", "truth"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=float))
+
     @cached_property
     def taus(self) -> dict[bool, float]:
         """Kendall's tau with the truth, with shared weights and without."""
