@@ -1,8 +1,4 @@
-"""The belief explorer: the alpha-vectors of a POMDP with two states, and what they say at one belief.
-
-``prepare`` computes once what the frames share, from plain arrays; ``render`` writes a frame as SVG text;
-``explore`` is the widget of chapter 04.
-"""
+"""The belief explorer: the alpha-vectors of a POMDP with two states, and what they say at one belief (chapter 04)."""
 
 from __future__ import annotations
 

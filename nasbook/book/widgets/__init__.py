@@ -1,1 +1,2 @@
-"""One file a chapter widget: what is computed, a frame drawn from it, and the controls over both."""
+"""One file a chapter widget: ``prepare`` computes once what all frames share, ``render`` is a pure function from that
+and the controls' values to a frame as SVG text, in a few milliseconds, and ``explore`` is the widget over both."""

@@ -1,7 +1,6 @@
 """The tabular arena: searches with equal budgets on a table of truth, seed by seed, against random search.
 
-``prepare`` runs them once; ``render`` is a pure function that writes one frame as SVG text. A method that ran
-elsewhere joins by ``contest.joined(name, evaluations)``.
+A method that ran elsewhere joins by ``contest.joined(name, evaluations)``.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["explore", "prepare", "render"]
 
 WIDTH = 900
 DASHES = ("", "8 4", "9 3 2 3", "2 3", "12 3 2 3 2 3", "4 4")
-"""How the methods' lines are dashed, in the order of ``LOOKS``; ``SHAPES`` are the forms of their dots."""
+"""How lines are dashed in the order of ``LOOKS``, ``SHAPES`` the forms of dots: each method's, whoever is ticked."""
 SHAPES = (
     ((-1, -1), (1, -1), (1, 1), (-1, 1)),
     ((0, -1.3), (1.2, 1), (-1.2, 1)),
@@ -66,9 +65,8 @@ def explore(contest: Contest, budget: int | None = None, methods: Collection[str
         "seeds": steps("seeds", len(contest.seeds), 1, len(contest.seeds)),
     }
     for method in contest.methods:
-        controls[method] = ipywidgets.Checkbox(
-            value=method in methods, description=method, indent=False, layout={"width": f"{9 * len(method) + 50}px"}
-        )
+        look = {"indent": False, "layout": {"width": f"{9 * len(method) + 50}px"}}
+        controls[method] = ipywidgets.Checkbox(value=method in methods, description=method, **look)
 
     def frame(budget: int, noise: str, seeds: int, **ticked: bool) -> Frame:
         return render(contest, budget, noise, seeds, [method for method, on in ticked.items() if on])
@@ -102,17 +100,14 @@ def _sentence(table: list[Standing], budget: int, noise: str, seeds: int) -> str
     return f"{begun} Against {RANDOM} at {LEVEL:.0%} over all comparisons: {ends}."
 
 
-def _x(contest: Contest) -> axes.Scale:
-    return axes.scale(1, max(contest.budget, 2), LEFT, RIGHT)
-
-
-def _y(contest: Contest) -> axes.Scale:
+def _scales(contest: Contest) -> tuple[axes.Scale, axes.Scale]:
     """The highest regret of the whole contest is at the top, so that frames can be compared."""
-    return axes.scale(0, max(contest.highest, NARROW), BOTTOM, TOP, narrowed)
+    x = axes.scale(1, max(contest.budget, 2), LEFT, RIGHT)
+    return x, axes.scale(0, max(contest.highest, NARROW), BOTTOM, TOP, narrowed)
 
 
 def _axes(contest: Contest, budget: int) -> list[str]:
-    x, y = _x(contest), _y(contest)
+    x, y = _scales(contest)
     shown = [tick for tick in TICKS if y(tick) >= TOP - 1]
     marks = sorted({1, *range(20, contest.budget + 1, 20), contest.budget})
     here = x(budget)
@@ -127,17 +122,15 @@ def _axes(contest: Contest, budget: int) -> list[str]:
 
 def _curve(contest: Contest, standing: Standing, budget: int, noise: str, seeds: int) -> list[str]:
     """Mean and band up to the budget, and the method's mark where they end."""
-    place, values = _look(contest, standing), contest.regrets[noise, standing.method][:seeds, :budget]
+    place = contest.methods.index(standing.method)
+    values = contest.regrets[noise, standing.method][:seeds, :budget]
     mean = values.mean(axis=0)  # (seeds, budget) -> (budget,)
-    x, scale = _x(contest)(np.arange(1, budget + 1)), _y(contest)
-    y = scale(mean)
-    parts = []
+    along, scale = _scales(contest)
+    x, y, parts = along(np.arange(1, budget + 1)), scale(mean), []
     if seeds > 1:
         half = half_widths(values)
         above, below = scale(mean + half).clip(TOP), scale(np.maximum(mean - half, 0))
-        parts.append(
-            svg.polyline([*zip(x, above), *zip(x[::-1], below[::-1])], "none", fill=LOOKS[place][0], opacity=0.15)
-        )
+        parts.append(svg.band(x, above, below, LOOKS[place][0], 0.15))
     parts.append(svg.polyline(zip(x, y), LOOKS[place][0], width=2, dash=DASHES[place]))
     return [*parts, _mark(place, x[-1], y[-1], 5)]
 
@@ -145,9 +138,9 @@ def _curve(contest: Contest, standing: Standing, budget: int, noise: str, seeds:
 def _strip(contest: Contest, table: list[Standing]) -> list[str]:
     left, right = STRIP
     parts = [svg.text((left + right) / 2, BOTTOM + 36, "last regret of every seed, and its mean", 12, "middle")]
-    wide, y = (right - left) / len(contest.methods), _y(contest)
+    wide, (_, y) = (right - left) / len(contest.methods), _scales(contest)
     for standing in table:
-        place = _look(contest, standing)
+        place = contest.methods.index(standing.method)
         middle, heights = left + (place + 0.5) * wide, y(standing.finals)
         if standing.regret:
             mean = y(standing.regret.mean)
@@ -191,7 +184,7 @@ def _table(contest: Contest, table: list[Standing], seeds: int) -> list[str]:
 
 
 def _row(contest: Contest, standing: Standing, y: float, scale: float) -> list[str]:
-    place = _look(contest, standing)
+    place = contest.methods.index(standing.method)
     colour, ink, _ = LOOKS[place]
     regret = _interval(standing.regret, "") if standing.regret else f"{100 * standing.finals[0]:.2f} (none)"
     parts = [
@@ -204,9 +197,7 @@ def _row(contest: Contest, standing: Standing, y: float, scale: float) -> list[s
         return parts
     gap, test = standing.gap, standing.test
     middle, half = 558, 58  # of the column in which the differences are drawn
-    needed = "-" if standing.needed is None else str(standing.needed)
-    if standing.needed and standing.needed > 999:
-        needed = "> 999"
+    needed = "-" if standing.needed is None else "> 999" if standing.needed > 999 else str(standing.needed)
     return [
         *parts,
         svg.text(334, y, _interval(gap, "+")),
@@ -224,11 +215,6 @@ def _interval(found: Summary, sign: str) -> str:
     """Mean and interval in percent."""
     mean, low, high = (f"{100 * value:{sign}.2f}" for value in (found.mean, found.low, found.high))
     return f"{mean} ({low} to {high})"
-
-
-def _look(contest: Contest, standing: Standing) -> int:
-    """Where the method's colour, dash and form stand: they do not depend on which others are ticked."""
-    return contest.methods.index(standing.method)
 
 
 def _mark(place: int, x: float, y: float, size: float) -> str:

@@ -1,6 +1,6 @@
 """The backup microscope: value iteration on a grid, sweep by sweep, and one cell's backup with its numbers.
 
-``render`` draws plain arrays, ``explore`` is the widget over it, ``paths_picture`` draws walks on a grid.
+``trace`` computes what the frames share; ``paths_picture`` draws walks on a grid.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbook.decisions.mdps import best_actions
+from nasbook.decisions.worlds import grid_world, slippery_grid
 from nasbook.drawing.figures.against import LOOKS as LINES
 from nasbook.drawing.parts import style, svg
 from nasbook.drawing.parts.picture import Picture, panels
@@ -51,8 +52,6 @@ class Trace(NamedTuple):
 
 def trace(layout: Sequence[str], rewards: Mapping[str, float], gamma: float, slip: float, sweeps: int) -> Trace:
     """Value iteration from zero on ``decisions.grid_world(layout, gamma, rewards=rewards, slip=slip)``."""
-    from nasbook.decisions.worlds import grid_world
-
     world = grid_world(layout, gamma, rewards=rewards, slip=slip)
     values = [np.zeros(len(world.cells))]
     for _ in range(sweeps):
@@ -98,8 +97,6 @@ def explore(
     sweeps: int = 30,
 ) -> Shell:
     """The widget: discount, slip, cell and sweep move. Without a layout, Russell and Norvig's 4 x 3 grid."""
-    from nasbook.decisions.worlds import slippery_grid
-
     if layout is None:
         layout, rewards = slippery_grid().layout, {".": -0.04, "G": 0.96, "T": -1.04}
     traced = lru_cache(maxsize=64)(lambda gamma, slip: trace(layout, rewards, gamma, slip, sweeps))
@@ -134,9 +131,8 @@ def paths_picture(layout: Sequence[str], paths: Mapping[str, Sequence[tuple[int,
             shift = 0.14 * (place - (len(paths) - 1) / 2)
             rows, columns = np.array(path, dtype=float).T + shift  # (steps, 2) -> (2, steps)
             axes.plot(columns, rows, dash, color=colour, marker=marker, label=name)
-        axes.set(
-            xlim=(-0.5, len(layout[0]) - 0.5), ylim=(len(layout) - 0.5, -0.5), aspect="equal", xticks=[], yticks=[]
-        )
+        ends = {"xlim": (-0.5, len(layout[0]) - 0.5), "ylim": (len(layout) - 0.5, -0.5)}
+        axes.set(**ends, aspect="equal", xticks=[], yticks=[])
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(paths))
     said = "; ".join(f"{name}: {len(path) - 1} steps" for name, path in paths.items())
     return Picture.of_figure(figure, f"From the start, {said}.")

@@ -1,13 +1,9 @@
-"""How wide a beam, how good a predictor? Cells that grow stage by stage, and which of them survive.
-
-``prepare`` lists the cells of a small growing space once, with their true values; ``render`` is a pure function that
-runs the beam with a predictor of chosen quality and writes one frame as SVG text.
-"""
+"""How wide a beam, how good a predictor? Cells of a small space that grow stage by stage, and which survive."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +23,7 @@ MOST = 400
 KEPT, LOST, BEST = "#0072B2", "#8C8C8C", "#D55E00"
 
 
-@dataclass(frozen=True)
-class BeamSteps:
+class BeamSteps(NamedTuple):
     """All cells of each stage: true ``values`` (n,), ``errors`` (n,) of a predictor that knows them but for noise of
     their own spread, and ``children``, for each cell the places of its extensions in the next stage."""
 
@@ -37,8 +32,7 @@ class BeamSteps:
     children: tuple[tuple[tuple[int, ...], ...], ...]
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """One stage of a search: places of its candidates (n,), what is predicted of them (n,), and who survives."""
 
     candidates: np.ndarray
@@ -72,11 +66,10 @@ def play(story: BeamSteps, beam: int, noise: float) -> list[Stage]:
     """The beam search through all stages with a predictor whose error is ``noise`` times the spread of the values."""
     found: list[Stage] = []
     for level, (values, errors) in enumerate(zip(story.values, story.errors)):
+        reached = range(len(values))
         if level:
             reached = {child for place in found[-1].survivors for child in story.children[level - 1][place]}
-            candidates = np.array(sorted(reached))
-        else:
-            candidates = np.arange(len(values))
+        candidates = np.array(sorted(reached))
         predicted = values[candidates] + noise * errors[candidates]  # (n,)
         kept = np.argsort(-predicted, kind="stable")[: beam if level else None]
         found.append(Stage(candidates, predicted, frozenset(candidates[kept].tolist())))
@@ -89,19 +82,17 @@ def render(story: BeamSteps, beam: int, stage: int, noise: float) -> Frame:
     now, values = search[stage - 1], story.values[stage - 1]
     best = max(now.survivors, key=lambda place: values[place])
     kept = sum(len(one.survivors) for one in search[:stage])
-    ranked = _ranked(now, values)
     known = "all are trained" if stage == 1 else f"{len(now.survivors)} survive and are trained"
     sentence = (
         f"Stage {stage}, beam {beam}, predictor noise {noise:.2f}: {len(now.candidates)} candidates of {len(values)} "
-        f"cells, {known}{ranked}; best survivor {values[best]:.1%}, best cell of the stage {values.max():.1%}; "
-        f"{kept} kept so far of {sum(map(len, story.values[:stage]))}."
+        f"cells, {known}{_ranked(now, values)}; best survivor {values[best]:.1%}, best cell of the stage "
+        f"{values.max():.1%}; {kept} kept so far of {sum(map(len, story.values[:stage]))}."
     )
     title = f"stage {stage}: {len(now.candidates)} candidates of {len(values)} cells, {len(now.survivors)} survive"
+    trained = f"{kept} cells kept and trained so far; best survivor {values[best]:.1%}, best {values.max():.1%}"
     parts = [
         svg.text(20, 26, title, 15),
-        svg.text(
-            20, 46, f"{kept} cells kept and trained so far; best survivor {values[best]:.1%}, best {values.max():.1%}"
-        ),
+        svg.text(20, 46, trained),
         *_tree(story, search[:stage]),
         *_scatter(now, values, _range(story), stage),
         _dot(30, 418, True),

@@ -53,9 +53,8 @@ def sentence(game: Game, truth: np.ndarray, names: Sequence[str], round: int, po
     """What the frame says: the arm pulled next and why, the arm pulled most, how many true means lie inside."""
     means, halves = game.means[round], game.halves[round]
     inside = int((np.abs(truth - means) <= halves).sum())
-    parts = [
-        f"{policy} after {round} of {len(game.arms)} rounds: {inside} of {len(names)} true means lie inside the bars"
-    ]
+    when = f"{policy} after {round} of {len(game.arms)} rounds"
+    parts = [f"{when}: {inside} of {len(names)} true means lie inside the bars"]
     if round:
         pulls = np.bincount(game.arms[:round], minlength=len(names))
         times = "once" if pulls.max() == 1 else f"{pulls.max()} times"
@@ -70,10 +69,7 @@ def sentence(game: Game, truth: np.ndarray, names: Sequence[str], round: int, po
 def explore(games: Mapping[str, Game], truth: np.ndarray, names: Sequence[str], round: int = 0) -> shell.Shell:
     """The widget: a policy to choose and a round to move to. All games have the same number of rounds."""
     rounds = len(next(iter(games.values())).arms)
-    controls = {
-        "policy": shell.choice("policy", list(games)),
-        "round": shell.steps("round", round, 0, rounds),
-    }
+    controls = {"policy": shell.choice("policy", list(games)), "round": shell.steps("round", round, 0, rounds)}
     return shell.Shell(
         lambda policy, round: render(games[policy], truth, names, round, policy), controls, height(len(names))
     )

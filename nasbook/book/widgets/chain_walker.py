@@ -1,19 +1,16 @@
-"""The chain walker: a token on a graph, its visits beside the stationary distribution, and how p_t gets there.
-
-``prepare`` computes once what the frames of one chain, start and walk share; ``render`` writes a frame as
-SVG text; ``explore`` is the widget of chapter 01.
-"""
+"""The chain walker: a token on a graph, its visits beside the stationary distribution, and how p_t gets there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import atan2, cos, hypot, log10, pi, sin
+from typing import NamedTuple
 
 import ipywidgets
 import numpy as np
 
+from nasbook.decisions import chains
 from nasbook.drawing.figures.layouts import chance
 from nasbook.drawing.parts import axes, shell, style, svg
 
@@ -38,8 +35,7 @@ CHAINS = {
 """The chains on offer; the sliders set the first."""
 
 
-@dataclass(frozen=True)
-class ChainWalk:
+class ChainWalk(NamedTuple):
     """What the frames of one walk share; T + 1 points of time, S states.
 
     ``ahead`` (T + 1, S): the distributions p_t. ``path`` (T + 1,): where the token is. ``visits`` (T + 1, S):
@@ -62,8 +58,6 @@ class ChainWalk:
 
 def prepare(transitions: np.ndarray, start: int, uniforms: np.ndarray) -> ChainWalk:
     """The story of a chain (S, S) begun in state ``start``, whose moves ``uniforms`` (T,) in [0, 1) choose."""
-    from nasbook.decisions import chains
-
     rows = np.asarray(transitions, dtype=np.float64)
     begin = np.eye(len(rows))[start]
     path = chains.walk(rows, begin, np.concatenate([[0], uniforms]))
@@ -164,11 +158,9 @@ def _edge(places: Sequence[tuple[float, float]], begin: int, end: int, share: fl
     curve = ("C" if len(bends) == 2 else "Q") + " ".join(f"{x:.1f} {y:.1f}" for x, y in [*bends, neck])
     head = [tip, (neck[0] - 5 * uy, neck[1] + 5 * ux), (neck[0] + 5 * uy, neck[1] - 5 * ux)]
     line = svg.path(f"M{start[0]:.1f} {start[1]:.1f}{curve}", colour, width=(1 + 3 * share) * (1.5 if last else 1))
-    return (
-        line + svg.polyline(head, colour, fill=colour),
-        svg.rect(label[0] - 14, label[1] - 8, 28, 15, "white")
-        + svg.text(label[0], label[1] + 4, chance(share), 12, "middle"),
-    )
+    plate = svg.rect(label[0] - 14, label[1] - 8, 28, 15, "white")
+    words = svg.text(label[0], label[1] + 4, chance(share), 12, "middle")
+    return line + svg.polyline(head, colour, fill=colour), plate + words
 
 
 def _bars(story: ChainWalk, step: int) -> list[str]:

@@ -1,12 +1,11 @@
 """Discretise it: the probabilities of a search, the cell that a rule cuts out of them, and what the cut costs.
 
-``prepare`` gathers what the frames share, from plain data; ``render`` writes a frame as SVG text; ``explore`` is the
-widget of chapter 15. The accuracies are measured beforehand, one for each cell.
+The accuracies are measured beforehand, one for each cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,9 +26,10 @@ Key = tuple[str, float, bool]
 class Discretising(NamedTuple):
     """What the frames share.
 
-    ``chance``: kind of cell to probabilities (E, O) of ``operations``. ``cells``: (rule, threshold, exclude none?)
-    to kind to nodes; ``accuracy``: the same keys to the cell's accuracy with the search's weights. ``searched``: that
-    of architectures as the search draws them, ``guess`` that of a guess, ``images`` how many were judged.
+    ``chance``: kind of cell to probabilities (E, O) of ``operations``, at most eight. ``cells``: (rule, threshold,
+    exclude none?) to kind to nodes; ``accuracy``: the same keys to the cell's accuracy with the search's weights.
+    ``searched``: that of architectures as the search draws them, ``guess`` that of a guess, ``images`` how many were
+    judged.
     """
 
     chance: Mapping[str, np.ndarray]
@@ -47,21 +47,14 @@ class Discretising(NamedTuple):
         return cell_edges(next(nodes for nodes in range(1, rows + 1) if len(cell_edges(nodes)) >= rows))
 
     @property
-    def rules(self) -> list[str]:
-        """The rules' names, in the order given."""
-        return list(dict.fromkeys(rule for rule, _, _ in self.cells))
-
-    @property
     def thresholds(self) -> list[float]:
         """The thresholds, rising."""
         return sorted({threshold for _, threshold, _ in self.cells})
 
     def cuts(self, rule: str) -> bool:
         """Does the threshold change what ``rule`` keeps?"""
-        first = self.thresholds[0]
-        return any(
-            self.cells[name, t, none] != self.cells[name, first, none] for name, t, none in self.cells if name == rule
-        )
+        cells, first = self.cells, self.thresholds[0]
+        return any(cells[name, t, none] != cells[name, first, none] for name, t, none in cells if name == rule)
 
     @property
     def middle(self) -> int:
@@ -74,18 +67,7 @@ class Discretising(NamedTuple):
         return self.middle + 112
 
 
-def prepare(
-    chance: Mapping[str, np.ndarray],
-    operations: Sequence[str],
-    cells: Mapping[Hashable, Kinds],
-    accuracy: Mapping[Hashable, float],
-    *,
-    searched: float,
-    guess: float,
-    images: int,
-) -> Discretising:
-    """What the frames share, of at most eight operations; see :class:`Discretising`."""
-    return Discretising(chance, operations, cells, accuracy, searched, guess, images)
+prepare = Discretising
 
 
 def render(story: Discretising, rule: str, threshold: float, exclude_none: bool, kind: str) -> Frame:
@@ -104,7 +86,7 @@ def explore(story: Discretising) -> Shell:
     """
     thresholds = [(f"{threshold:g}", threshold) for threshold in story.thresholds]
     controls = {
-        "rule": choice("rule", story.rules),
+        "rule": choice("rule", list(dict.fromkeys(rule for rule, _, _ in story.cells))),
         "threshold": choice("threshold", thresholds, story.thresholds[len(thresholds) // 2]),
         "exclude_none": choice("none", [("competes", False), ("is excluded", True)], True),
         "kind": choice("cell", list(story.chance)),
@@ -182,9 +164,9 @@ def _graph(story: Discretising, kept: set[tuple[int, int]]) -> list[str]:
         far = (target - source) / (states - 1)
         for place, op in enumerate(stays or [None]):
             tall = reach * (0.22 + 0.6 * far) + 8 * place
-            look = None if op is None else style.look(story.operations[op])
             shape = {"stroke": LOST, "width": 1.2, "dash": "3 4"}
-            if look is not None:
+            if op is not None:
+                look = style.look(story.operations[op])
                 shape = {"stroke": look.colour, "width": 3, "dash": DASHES[look.dash]}
             # a quadratic curve reaches half of the height of its control point
             x1, x2 = places[source], places[target]

@@ -1,12 +1,9 @@
-"""The ensemble knob: which codes a union of M draws gives on one edge, and how far its gradient's pretence is from it.
-
-``prepare`` draws the noise and takes the exact laws once; ``render`` is a pure function that writes one frame as SVG.
-"""
+"""The ensemble knob: which codes a union of M draws gives on an edge, how far its gradient's pretence is from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +23,7 @@ PROBABILITIES = {"one ahead": (0.5, 0.3, 0.2), "almost even": (0.36, 0.33, 0.31)
 Code = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class EnsembleLaws:
+class EnsembleLaws(NamedTuple):
     """What the frames share: ``noise`` (M, n, 3), standard Gumbel, and the exact ``laws`` of the codes.
 
     A law is {code: probability} for every code of three operations, under (name of the probabilities, M).
@@ -108,8 +104,7 @@ def _codes(law: Mapping[Code, float], likeliest: Code) -> list[str]:
             parts.append(svg.rect(x, y, 22, 22, colour if full else "white", stroke=colour if full else "#CCCCCC"))
             parts.append(svg.text(x + 11, y + 16, letter, 12, "middle", "white" if full else style.QUIET))
         parts.append(svg.rect(left + 90, y + 2, width * chance, 18, style.INK if chosen else style.QUIET))
-        said = f"{max(chance, 0.001):.3f}" if chance else "cannot be drawn"
-        said = f"below {said}" if 0 < chance < 0.001 else said
+        said = "cannot be drawn" if not chance else "below 0.001" if chance < 0.001 else f"{chance:.3f}"
         parts.append(svg.text(left + 96 + width * chance, y + 16, said + (", the likeliest" if chosen else "")))
     return parts
 

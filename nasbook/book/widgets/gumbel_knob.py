@@ -1,13 +1,11 @@
 """The Gumbel knob: what temperature and logits do to the samples of one edge, and to the gradients they give.
 
-``prepare`` draws the noise once; ``render`` is a pure function that writes one frame as SVG text.
-
 One edge with operations A, B, C that put out ``OUTPUTS``; y is their weighted sum, the loss is log(1 + exp(-y)).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import ipywidgets
 import numpy as np
@@ -15,7 +13,7 @@ import numpy as np
 from nasbook.drawing.figures.simplex import COLOURS, LETTERS, places, triangle, written
 from nasbook.drawing.parts import axes, style, svg
 from nasbook.drawing.parts.describe import probabilities as softmax
-from nasbook.drawing.parts.shell import Frame, Shell, choice, slider
+from nasbook.drawing.parts.shell import Frame, Shell, choice, slider, wide
 
 WIDTH, HEIGHT = 900, 430
 CORNERS = np.array([[215.0, 102.0], [45.0, 385.0], [385.0, 385.0]])
@@ -34,8 +32,7 @@ MOST = 1.0
 STILLS = ({"tau": 0.1}, {"tau": 1.0}, {"tau": 10.0})
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """Gradients in the three logits: ``exact`` (3,), and for each estimator its ``bias`` (length of the mean's
     error) and ``noise`` (standard deviation of one draw: the root of the total variance)."""
 
@@ -121,10 +118,7 @@ def render(noise: np.ndarray, logit_a: float, logit_b: float, tau: float, sample
 
 
 def explore(noise: np.ndarray) -> Shell:
-    """The widget: two logits (the third is 0: a common constant changes nothing), the temperature, soft or hard.
-
-    Its stills have the temperatures of ``STILLS``.
-    """
+    """The widget: two logits (the third is 0: a common constant changes nothing), the temperature, soft or hard."""
     controls = {
         "logit_a": slider("logit of A", 0.9, -2.0, 2.0, 0.1),
         "logit_b": slider("logit of B", 0.4, -2.0, 2.0, 0.1),
@@ -136,16 +130,14 @@ def explore(noise: np.ndarray) -> Shell:
 
 def temperature() -> ipywidgets.FloatLogSlider:
     """A slider from .05 to 10 whose steps are factors of ten to the .1."""
-    look = {"style": {"description_width": "100px"}, "layout": {"width": "340px"}, "readout_format": ".2f"}
-    return ipywidgets.FloatLogSlider(value=1.0, min=-1.3, max=1.0, step=0.1, description="temperature", **look)
+    return ipywidgets.FloatLogSlider(value=1.0, min=-1.3, max=1, step=0.1, readout_format=".2f", **wide("temperature"))
 
 
 def _points(soft: np.ndarray, winners: np.ndarray, shares: np.ndarray, sample: str) -> list[str]:
     """Each soft sample in the colour of the operation it favours; hard samples are the discs in the corners."""
     faint = 0.3 if sample == "hard" else 0.75
-    at, parts = places(soft, CORNERS), []  # (n, 3) -> (n, 2)
-    for operation, ink in enumerate(COLOURS):
-        parts.append(svg.dots(at[winners == operation], 2, ink, fill_opacity=faint))
+    at = places(soft, CORNERS)  # (n, 3) -> (n, 2)
+    parts = [svg.dots(at[winners == place], 2, ink, fill_opacity=faint) for place, ink in enumerate(COLOURS)]
     if sample == "hard":
         parts += [svg.circle(x, y, 24 * share**0.5, ink) for (x, y), share, ink in zip(CORNERS, shares, COLOURS)]
     return parts

@@ -1,8 +1,4 @@
-"""The mixed-operation mixer: what one edge puts out while it is searched, and what is left of it afterwards.
-
-``prepare`` takes the outputs of an edge's operations on one image; ``render`` blends them by softmax and writes a
-frame as SVG text; ``explore`` is the widget of chapter 11.
-"""
+"""The mixed-operation mixer: what one edge puts out while it is searched, and what is left of it afterwards."""
 
 from __future__ import annotations
 
@@ -98,16 +94,12 @@ def render(story: MixerPlane, alphas: Sequence[float], sharpness: float = 1.0) -
 
 
 def explore(story: MixerPlane, alphas: Sequence[float] | None = None) -> Shell:
-    """The widget: a slider for each alpha, from ``alphas`` (O,) or 0, and one that sharpens them all.
-
-    Its stills have the factors of ``STILLS``.
-    """
+    """The widget: a slider for each alpha, from ``alphas`` (O,) or 0, and one that sharpens them all."""
     start = np.zeros(len(story.operations)) if alphas is None else np.asarray(alphas, dtype=float)
-    controls = {}
-    for name, alpha in zip(story.operations, start):
-        control = slider(_label(name), float(np.clip(alpha, -3, 3)), -3, 3, 0.05)
+    first = np.clip(start, -3, 3).tolist()
+    controls = {name: slider(_label(name), alpha, -3, 3, 0.05) for name, alpha in zip(story.operations, first)}
+    for control in controls.values():
         control.layout.width = "218px"
-        controls[name] = control
     controls["sharpness"] = slider("all alphas times", 1.0, 0, 20, 0.5)
 
     def show(sharpness: float, **values: float) -> Frame:

@@ -1,12 +1,9 @@
-"""How noisy is a policy gradient? Many gradient estimates on the simplex of three choices, and what they learn.
-
-``prepare`` draws and trains once; ``render`` is a pure function that writes one frame as SVG text.
-"""
+"""How noisy is a policy gradient? Many gradient estimates on the simplex of three choices, and what they learn."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +24,7 @@ NOISE = 0.2
 """Standard deviation of a reward around the mean of its choice: two trainings of one network differ."""
 
 
-@dataclass(frozen=True)
-class NoiseMeter:
+class NoiseMeter(NamedTuple):
     """What the frames share; keys are (batch, baseline on?) and (batch, baseline on?, learning rate).
 
     ``rewards`` (3,), ``gradient`` (3,) the exact one at the uniform policy; ``estimates`` (arrows, 3) sampled ones
@@ -102,11 +98,10 @@ def render(story: NoiseMeter, batch: int, baseline: bool, learning_rate: float) 
         f"{curve[:, -1].mean():.3f} on average (at most {story.rewards.max():g}) and {right} of them favour the best "
         "choice."
     )
+    signal = f"variance {variance:.4f}, squared gradient {square:.4f}, noise to signal {variance / square:.1f}"
     parts = [
         svg.text(20, 26, f"One step from the uniform policy, {len(ends)} times", 15),
-        svg.text(
-            20, 46, f"variance {variance:.4f}, squared gradient {square:.4f}, noise to signal {variance / square:.1f}"
-        ),
+        svg.text(20, 46, signal),
         svg.text(20, 64, f"{worse} of {len(ends)} arrows lower the expected reward"),
         svg.text(20, 424, f"each reward has a standard deviation of {NOISE:g}"),
         *_simplex(story, ends, target, scale),
@@ -156,9 +151,8 @@ def _train(rng, rewards, batch, on, rate, seeds, steps) -> tuple[np.ndarray, np.
 def _simplex(story: NoiseMeter, ends: np.ndarray, true_end: np.ndarray, scale: int) -> list[str]:
     (x, y), anchors = CORNERS.mean(axis=0), ("middle", "start", "start")
     parts = [svg.polyline([*CORNERS, CORNERS[0]], style.QUIET, fill="#FAFAFA", width=1.2)]
-    for corner, letter, reward, anchor, (dx, dy) in zip(
-        CORNERS, LETTERS, story.rewards, anchors, ((0, -9), (-12, 19), (-60, 19))
-    ):
+    shifts = ((0, -9), (-12, 19), (-60, 19))
+    for corner, letter, reward, anchor, (dx, dy) in zip(CORNERS, LETTERS, story.rewards, anchors, shifts):
         parts.append(svg.text(corner[0] + dx, corner[1] + dy, f"{letter}, reward {reward:g}", 12, anchor))
     *tips, tip = (np.vstack([ends, true_end]) @ CORNERS - (x, y)) * scale + (x, y)  # (n, 3) @ (3, 2) -> (n, 2)
     parts += [svg.arrow(x, y, *one, CLOUD, 1, 5) for one in tips]
@@ -190,11 +184,10 @@ def _curve(story: NoiseMeter, key: tuple[int, bool, float], chosen: bool) -> lis
     x, y = _scales(story, curve.shape[1] - 1)
     steps = x(np.arange(curve.shape[1]))
     low, high = y(np.quantile(curve, [0.1, 0.9], axis=0))  # (seeds, steps + 1) -> (2, steps + 1)
-    edge = [*zip(steps, low), *zip(steps[::-1], high[::-1])]
     look = {"width": 3} if chosen else {"width": 1.6, "dash": "6 4"}
     left, words = CHART[0] + (0 if key[1] else 190), f"baseline {'on' if key[1] else 'off'}"
     return [
-        svg.polyline(edge, "none", fill=colour, opacity=0.22) if chosen else "",
+        svg.band(steps, low, high, colour, 0.22) if chosen else "",
         svg.polyline(zip(steps, y(curve.mean(axis=0))), colour, **look),
         *axes.key(left, CHART[1] - 18, words, colour, 24, **look),
     ]

@@ -1,7 +1,4 @@
-"""The shared-weights bench: two cells inside one network, what they share, and what sharing does to the ranking.
-
-``render`` is a pure function from plain data to one frame as SVG text.
-"""
+"""The shared-weights bench: two cells inside one network, what they share, and what sharing does to the ranking."""
 
 from __future__ import annotations
 
@@ -108,14 +105,13 @@ def _edges(one: Sequence[str], other: Sequence[str], share: bool) -> list[str]:
         mine, theirs = one[edge], other[edge]
         if mine == theirs == "none":
             parts.append(svg.line(x1, y1, x2, y2, "#D0D0D0", width=1.2, dash="2 4"))
-            continue
-        if mine == theirs and share:
+        elif mine == theirs and share:
             parts += _lane(x1, y1, x2, y2, across, 0.0, BOTH, 5, "", NAMES[mine])
-            continue
-        for name, side, colour, dash in ((mine, -7.0, A, ""), (theirs, 7.0, B, "7 4")):
-            if name != "none":
-                ink = BOTH if mine == theirs else colour
-                parts += _lane(x1, y1, x2, y2, across, side, ink, 2.5, dash, NAMES[name])
+        else:
+            for name, side, colour, dash in ((mine, -7.0, A, ""), (theirs, 7.0, B, "7 4")):
+                if name != "none":
+                    ink = BOTH if mine == theirs else colour
+                    parts += _lane(x1, y1, x2, y2, across, side, ink, 2.5, dash, NAMES[name])
     return parts
 
 

@@ -1,16 +1,13 @@
-"""How large is a search space? Its size on a logarithmic scale, and 24 cells drawn from it, repeated ones marked.
-
-``prepare`` draws and compares the cells once; ``render`` is a pure function that writes one frame as SVG text.
-"""
+"""How large is a search space? Its size on a logarithmic scale, and 24 cells drawn from it, repeated ones marked."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import product
 from math import log10
 from string import ascii_uppercase
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,42 +26,39 @@ DRAWN = 24
 MARKS = ("#CC79A7", "#009E73", "#D55E00", "#0072B2", "#E69F00", "#332288", "#882255", "#56B4E9")
 
 
-@dataclass(frozen=True)
-class SpaceCounts:
-    """What the frames share; keys are (nodes, operations, inputs).
-
-    ``sizes`` counts strings, ``unique`` cells up to naming (None: not counted); ``cells`` are the drawn ones,
-    ``strings`` and ``names`` a number for each, equal for two that are equal as strings, or up to naming.
+class SpaceCounts(NamedTuple):
+    """Of one space, the ``size`` counts strings, ``unique`` cells up to naming (None: not counted); ``cells`` are the
+    drawn ones, ``strings`` and ``names`` a number for each, equal for two that are equal as strings, or up to naming.
     """
 
-    sizes: Mapping[tuple[int, int, int], int]
-    unique: Mapping[tuple[int, int, int], int | None]
-    cells: Mapping[tuple[int, int, int], tuple[Edges, ...]]
-    strings: Mapping[tuple[int, int, int], tuple[int, ...]]
-    names: Mapping[tuple[int, int, int], tuple[int, ...]]
+    size: int
+    unique: int | None
+    cells: tuple[Edges, ...]
+    strings: tuple[int, ...]
+    names: tuple[int, ...]
 
 
-def prepare(rng: np.random.Generator) -> SpaceCounts:
+Story = Mapping[tuple[int, int, int], SpaceCounts]
+"""What the frames share, by (nodes, operations, inputs)."""
+
+
+def prepare(rng: np.random.Generator) -> Story:
     """Count every space of the widget and draw ``DRAWN`` cells from each."""
-    story = SpaceCounts({}, {}, {}, {}, {})
-    for key in product(NODES, COUNTS, INPUTS):
-        nodes, count, inputs = key
+    story = {}
+    for nodes, count, inputs in product(NODES, COUNTS, INPUTS):
         family = CellFamily(nodes, OPERATIONS[:count], inputs)
         cells = tuple(family.draw(rng) for _ in range(DRAWN))
-        story.sizes[key] = len(family)
         # up to so many cells, those that differ in more than naming are counted one by one
-        story.unique[key] = family.unique() if len(family) <= 1000 else None
-        story.cells[key] = cells
-        story.strings[key] = _numbered(cells)
-        story.names[key] = _numbered([family.form(cell) for cell in cells])
+        unique = family.unique() if len(family) <= 1000 else None
+        strings, names = _numbered(cells), _numbered([family.form(cell) for cell in cells])
+        story[nodes, count, inputs] = SpaceCounts(len(family), unique, cells, strings, names)
     return story
 
 
-def render(story: SpaceCounts, nodes: int, operations: int, inputs: int, naming: bool) -> Frame:
+def render(story: Story, nodes: int, operations: int, inputs: int, naming: bool) -> Frame:
     """The frame of one space; ``naming`` marks cells that are the same up to naming, else equal strings."""
-    key = (nodes, operations, inputs)
-    size, unique = story.sizes[key], story.unique[key]
-    groups = story.names[key] if naming else story.strings[key]
+    size, unique, cells, strings, names = story[nodes, operations, inputs]
+    groups = names if naming else strings
     counted = f"{unique:,} up to naming" if unique is not None else "too many here to count them up to naming"
     rule = "up to naming" if naming else "as strings"
     read = "all earlier nodes" if inputs == ALL else f"{inputs} earlier node{'s' * (inputs > 1)}"
@@ -79,13 +73,13 @@ def render(story: SpaceCounts, nodes: int, operations: int, inputs: int, naming:
         *_axis(size),
         svg.text(20, 176, f"{DRAWN} cells drawn at random: {len(set(groups))} different {rule}", 15),
         svg.text(20, 196, "the same letter marks the same cell; the input is left, the output right"),
-        *_thumbnails(story.cells[key], groups, nodes),
+        *_thumbnails(cells, groups, nodes),
         *_legend(operations),
     ]
     return Frame(svg.page(WIDTH, HEIGHT, sentence, parts), sentence)
 
 
-def explore(story: SpaceCounts) -> Shell:
+def explore(story: Story) -> Shell:
     """The widget: nodes, operations, inputs of a node, and what counts as the same cell."""
     controls = {
         "nodes": steps("nodes", 4, NODES[0], NODES[-1]),

@@ -1,7 +1,4 @@
-"""The controller unrolled: an architecture is a sentence, spoken decision by decision.
-
-``render`` is a pure function from told sentences (plain data) to one frame as SVG text.
-"""
+"""The controller unrolled: an architecture is a sentence, spoken decision by decision."""
 
 from __future__ import annotations
 
@@ -107,8 +104,7 @@ def _bars(word: Word) -> list[str]:
         parts.append(svg.rect(LEFT + 70, y, 240 * chance, 26, "#9CC3DF" if drawn else "#D9D9D9"))
         if drawn:
             parts.append(svg.rect(LEFT + 70, y, 240, 26, "none", stroke=HERE, width=2))
-        note = "  drawn" if drawn else ""
-        parts.append(svg.text(LEFT + 320, y + 18, f"{chance:.2f}{note}", 13))
+        parts.append(svg.text(LEFT + 320, y + 18, f"{chance:.2f}{'  drawn' * drawn}", 13))
     return parts
 
 
@@ -122,17 +118,14 @@ def _lesson(told: Sentence) -> list[str]:
     row = min(18, 220 / len(told.words))
     for place, word in enumerate(told.words):
         y, before = 246 + row * place, word.chances[word.chosen]
-        up = word.after > before
+        sign, ink = ("+", UP) if word.after > before else ("-", DOWN)
         words = f"layer {word.layer} {word.question} {word.names[word.chosen]}"
         parts.append(svg.text(LEFT + 180, y, words, 11.5, "end"))
         x, end = (LEFT + 195 + 190 * value for value in (before, word.after))
         parts.append(svg.line(LEFT + 195, y - 4, LEFT + 385, y - 4))
         parts.append(svg.circle(x, y - 4, 3, style.QUIET))
-        parts.append(svg.arrow(x, y - 4, end, y - 4, UP if up else DOWN, 2.2, 6))
-        sign = "+" if up else "-"
-        parts.append(
-            svg.text(LEFT + 395, y, f"{sign}{abs(word.after - before):.3f}", 11.5, "start", UP if up else DOWN)
-        )
+        parts.append(svg.arrow(x, y - 4, end, y - 4, ink, 2.2, 6))
+        parts.append(svg.text(LEFT + 395, y, f"{sign}{abs(word.after - before):.3f}", 11.5, "start", ink))
     return parts
 
 

@@ -4,7 +4,7 @@
 
 The weight w follows L_train to the valley floor w = alpha, whatever ``bend`` is; along the floor L_valid is
 (alpha - 1)^2. The gradient in alpha is DARTS's (Liu et al., 2019, arXiv 1806.09055, equations 6 to 8): everything
-here is a closed form, ``render`` writes a frame as SVG text and ``explore`` is the widget of chapter 11.
+here is a closed form.
 """
 
 from __future__ import annotations
@@ -103,10 +103,7 @@ def render(xi: float, inner: int, alpha: float, w: float, bend: float = 0.0, rad
 
 
 def explore() -> Shell:
-    """The widget: the virtual step, steps on w, the start, the shape of L_train and the radius of the difference.
-
-    Its stills have the virtual steps of ``STILLS``.
-    """
+    """The widget: the virtual step, steps on w, the start, the shape of L_train and the radius of the difference."""
     controls = {
         "xi": slider("virtual step xi", 0.0, 0.0, MOST_XI, 0.05),
         "inner": choice("steps on w", [(str(one), one) for one in INNER], 1),

@@ -133,9 +133,8 @@ def plate_places(curves: Sequence[np.ndarray], circles: np.ndarray, gap: float =
     for index, points in enumerate(curves):
         others = np.reshape([one for place, one in enumerate(sampled) if place != index], (-1, 2))
         spots = along(points, times)
-        room = np.minimum(_nearest(spots, others), 18) + 2 * np.minimum(
-            _nearest(spots, np.reshape(placed, (-1, 2))), 26
-        )
+        room = np.minimum(_nearest(spots, others), 18)
+        room += 2 * np.minimum(_nearest(spots, np.reshape(placed, (-1, 2))), 26)
         room += 4 * np.minimum(_nearest(spots, np.reshape(circles, (-1, 2))) - gap, 12)
         placed.append(spots[int(np.argmax(room.round(1) - 4 * np.abs(times - 0.5)))])
     return placed
@@ -143,10 +142,8 @@ def plate_places(curves: Sequence[np.ndarray], circles: np.ndarray, gap: float =
 
 def _nearest(spots: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(T,) distance of each spot to the nearest of the others; widths count half, since plates are wide."""
-    if not len(others):
-        return np.full(len(spots), np.inf)
     apart = (spots[:, None, :] - others[None, :, :]) * np.array([0.6, 1.0])  # (T, 2), (N, 2) -> (T, N, 2)
-    return np.hypot(apart[..., 0], apart[..., 1]).min(axis=1)  # (T, N, 2) -> (T,)
+    return np.hypot(apart[..., 0], apart[..., 1]).min(axis=1, initial=np.inf)  # (T, N, 2) -> (T,)
 
 
 def _name_lines(name: str) -> list[str]:

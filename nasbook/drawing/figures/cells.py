@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nasbook.base.errors import NasbookError
 from nasbook.drawing.parts import describe, render, style
 from nasbook.drawing.parts.describe import Kinds, Nodes, check_cell
-from nasbook.drawing.parts.picture import Picture
+from nasbook.drawing.parts.picture import Picture, bundle
 
 if TYPE_CHECKING:
     import graphviz
@@ -76,11 +76,7 @@ def draw(kinds: Any, changed: Mapping[str, Changed] | None = None, complete: boo
 
 def genotype_mimebundle(kinds: Kinds) -> dict[str, str]:
     """What ``Genotype._repr_mimebundle_`` returns: SVG and sentence; the sentence alone without Graphviz."""
-    sentence = describe.genotype_sentence(kinds)
-    try:
-        return {"image/svg+xml": draw(kinds).svg, "text/plain": sentence}
-    except NasbookError as error:
-        return {"text/plain": f"{sentence}\n(not drawn: {error})"}
+    return bundle(describe.genotype_sentence(kinds), lambda: draw(kinds))[0]
 
 
 def _add_cell(graph: graphviz.Digraph, nodes: Nodes, concat: Sequence[int], name: str, changed: Changed) -> None:

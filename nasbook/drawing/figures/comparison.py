@@ -14,10 +14,7 @@ APART = 1 / 60
 
 
 def seeds_picture(
-    groups: Mapping[str, Sequence[float]],
-    label: str,
-    chance: float | None = None,
-    exact: float | None = None,
+    groups: Mapping[str, Sequence[float]], label: str, chance: float | None = None, exact: float | None = None
 ) -> Picture:
     """Dots and 95% Student-t intervals of fractions in [0, 1], one row a group, the first on top.
 

@@ -35,17 +35,16 @@ CHART = (
 
 def chain_picture(transitions: np.ndarray, rewards: np.ndarray | None, states: Sequence[str]) -> Picture:
     """A Markov chain: ``transitions`` (S, S), ``rewards`` (S,) or None, S names. Kemeny and Snell (1960)."""
-    steps = np.asarray(transitions)
-    said = [f"Markov chain of {_count(states, 'state')}: {_moves({'': steps}, states)}"]
-    below = [""] * len(states)
+    steps, below = np.asarray(transitions), [""] * len(states)
+    sentence = f"Markov chain of {_count(states, 'state')}: {_moves({'': steps}, states)}"
     if rewards is not None:
-        said.append(_paid(np.asarray(rewards)[None], states, ("",)))  # (S,) -> (1, S)
+        sentence += f"; {_paid(np.asarray(rewards)[None], states, ('',))}"  # (S,) -> (1, S)
         below = [f"reward {value:.3g}" for value in rewards]
     if not _fits(steps):
-        return _heat({"": steps}, states, "; ".join(said))
+        return _heat({"": steps}, states, sentence)
     if np.count_nonzero(steps) <= max(16, 3 * len(states)):
-        return _finish(layouts.ring(steps, states, below), "; ".join(said))
-    return _finish(layouts.unrolled(steps[None], states, below), "; ".join(said))  # (S, S) -> (1, S, S)
+        return _finish(layouts.ring(steps, states, below), sentence)
+    return _finish(layouts.unrolled(steps[None], states, below), sentence)  # (S, S) -> (1, S, S)
 
 
 def hmm_picture(
@@ -90,19 +89,19 @@ def pomdp_picture(
     """
     steps, paid = np.asarray(transitions), np.asarray(rewards)
     kind = "Markov decision process" if observations is None else "Partially observable Markov decision process"
-    said = [f"{kind} of {_count(states, 'state')} and {_count(actions, 'action')}"]
-    said[0] += f": {_moves(dict(zip(actions, steps)), states)}"
-    said.append(_paid(paid, states, actions))
+    sentence = f"{kind} of {_count(states, 'state')} and {_count(actions, 'action')}"
+    sentence += f": {_moves(dict(zip(actions, steps)), states)}; {_paid(paid, states, actions)}"
+    shown = np.zeros(0)
     if observations is not None:
-        said.append(_seen_said(np.asarray(observations), states, observation_names, actions))
-    shown = np.zeros(0) if observations is None else np.asarray(observations).max(axis=0)  # (A, S, O) -> (S, O)
+        sentence += f"; {_seen_said(np.asarray(observations), states, observation_names, actions)}"
+        shown = np.max(observations, axis=0)  # (A, S, O) -> (S, O)
     if not _fits(steps, shown):
-        return _heat(dict(zip(actions, steps)), states, "; ".join(said))
+        return _heat(dict(zip(actions, steps)), states, sentence)
     same = _same(paid)
     below = [f"reward {value:.3g}" for value in paid[0]] if same else [""] * len(states)
     squares = Actions(actions, () if same else [[f"reward {value:.3g}" for value in row] for row in paid])
     seen = None if observations is None else _seen(np.asarray(observations), observation_names, actions)
-    return _finish(layouts.unrolled(steps, states, below, squares, seen), "; ".join(said))
+    return _finish(layouts.unrolled(steps, states, below, squares, seen), sentence)
 
 
 def four_models_picture(chain: Any, hmm: Any, mdp: Any, pomdp: Any) -> Picture:
@@ -139,9 +138,8 @@ def four_models_picture(chain: Any, hmm: Any, mdp: Any, pomdp: Any) -> Picture:
     return Picture(sentence, tuple(graphs), svg.page(900, top + 2 * tall + 30, sentence, parts))
 
 
-def _fits(steps: np.ndarray, shown: np.ndarray | None = None) -> bool:
-    many = np.count_nonzero(steps), 0 if shown is None else np.count_nonzero(shown)
-    return steps.shape[-1] <= STATES and max(many) <= LINES
+def _fits(steps: np.ndarray, *shown: np.ndarray) -> bool:
+    return steps.shape[-1] <= STATES and max(map(np.count_nonzero, (steps, *shown))) <= LINES
 
 
 def _finish(page: Board, sentence: str) -> Picture:
@@ -183,9 +181,8 @@ def _heat(matrices: Mapping[str, np.ndarray], states: Sequence[str], sentence: s
 
 def _seen(observations: np.ndarray, names: Sequence[str], actions: Sequence[str]) -> Seen:
     """What is written between state and observation: one probability, or one for each group of actions."""
-    count = observations.shape[1]
-    lines = [[_by_action(observations[:, s, o], actions) for o in range(len(names))] for s in range(count)]
-    return Seen(names, lines)
+    by_state = np.moveaxis(observations, 0, -1)  # (A, S, O) -> (S, O, A)
+    return Seen(names, [[_by_action(values, actions) for values in row] for row in by_state])
 
 
 def _by_action(values: np.ndarray, actions: Sequence[str]) -> list[str]:
@@ -211,9 +208,8 @@ def _moves(matrices: Mapping[str, np.ndarray], states: Sequence[str]) -> str:
     a, i, j = np.unravel_index(np.argmax(free), free.shape)
     said = f"{np.count_nonzero(steps)} of {steps.size} transitions are possible"
     if free.max() > 0:
-        said += (
-            f", the likeliest change of state is {_from(matrices, a, states[i])} to {states[j]} {chance(free[a, i, j])}"
-        )
+        said += ", the likeliest change of state is "
+        said += f"{_from(matrices, a, states[i])} to {states[j]} {chance(free[a, i, j])}"
     stuck = [state for place, state in enumerate(states) if (steps[:, place, place] == 1).all()]
     if len(stuck) > SAID:
         return f"{said}; {len(stuck)} states are absorbing"

@@ -39,10 +39,8 @@ def estimators_picture(
             for which, fill in ((clear, colour), (~clear, "white")):
                 left.plot(np.array(taus)[which], bias[which], marker, color=colour, markerfacecolor=fill)
             right.plot(taus, noise, marker=marker, **look)
-            if clear.any():
-                said.append(f"{name}: bias {bias[0]:.3f} to {bias[-1]:.3f}, noise {noise[0]:.3f} to {noise[-1]:.3f}")
-            else:
-                said.append(f"{name}: no bias that can be told from chance, noise {noise[0]:.3f} to {noise[-1]:.3f}")
+            off = f"bias {bias[0]:.3f} to {bias[-1]:.3f}" if clear.any() else "no bias that can be told from chance"
+            said.append(f"{name}: {off}, noise {noise[0]:.3f} to {noise[-1]:.3f}")
         for axes, title in (
             (left, "bias (hollow: chance could explain it)"),
             (right, "noise (dashed: length of the exact gradient)"),

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasbook.base.errors import NasbookError
-from nasbook.base.files import write_atomically
 from nasbook.drawing.figures import cells, traces
 from nasbook.drawing.parts import describe, render, style
 from nasbook.drawing.parts.describe import Kinds
-from nasbook.drawing.parts.picture import Picture, figure_bytes
+from nasbook.drawing.parts.picture import Bundle, Picture, bundle
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-Bundle = tuple[dict[str, str], dict[str, dict[str, str]]]
 
 
 def save_run_figures(
@@ -39,9 +35,7 @@ def save_run_figures(
     target = Path(folder) / "figures"
     paths, curves, maps = [], traces.trace_figure(trace), traces.alphas_figure(alphas, steps, kinds, operations)
     for name, figure in (("trace", curves), ("alphas", maps)):
-        for form in ("svg", "png"):
-            paths.append(target / f"{name}.{form}")
-            write_atomically(paths[-1], figure_bytes(figure, form))
+        paths += [Picture(name, figure).save(target / f"{name}.{form}") for form in ("svg", "png")]
     for name, cell in genotype_kinds.items():
         picture = cells.draw({name: cell}, complete=False)
         paths += [picture.save(target / f"cell_{name}.{form}") for form in ("svg", "png")]
@@ -81,7 +75,7 @@ def run_mimebundle(trace: pd.DataFrame, genotype_kinds: Kinds) -> Bundle:
     Never raises NasbookError: without Graphviz, or before the first epoch, the sentence says why there is
     no picture.
     """
-    return _bundle(run_sentence(trace, genotype_kinds), lambda: run_picture(trace, genotype_kinds))
+    return bundle(run_sentence(trace, genotype_kinds), lambda: run_picture(trace, genotype_kinds))
 
 
 def training_mimebundle(trace: pd.DataFrame) -> Bundle:
@@ -91,11 +85,4 @@ def training_mimebundle(trace: pd.DataFrame) -> Bundle:
     Never raises NasbookError: before the first epoch the sentence says why there is no picture.
     """
     sentence = describe.trace_sentence(trace)
-    return _bundle(sentence, lambda: Picture.of_figure(traces.trace_figure(trace), sentence))
-
-
-def _bundle(sentence: str, draw: Callable[[], Picture]) -> Bundle:
-    try:
-        return draw()._repr_mimebundle_()
-    except NasbookError as error:
-        return {"text/plain": f"{sentence}\n(not drawn: {error})"}, {}
+    return bundle(sentence, lambda: Picture.of_figure(traces.trace_figure(trace), sentence))

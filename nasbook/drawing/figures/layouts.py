@@ -5,7 +5,7 @@ A actions, S states, O observations. What cannot happen has no line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,11 @@ from nasbook.drawing.parts import style
 
 INKS = ("#0072B2", "#A84A00", "#007A59", "#A0457A", "#332288", "#6B6200")
 """One for each action in turn; the name in its square tells actions apart as well."""
-SHOWN = {"color": "#666666", "style": "dashed"}
+SHOWN, BOX = {"color": "#666666", "style": "dashed"}, {"style": "filled,dashed"}
+"""The looks of the lines to an observation and of its box."""
+
+Way = tuple[End, Sequence[str], Mapping[str, str]]
+"""Where a line ends, what is written on it, and its look."""
 
 
 class Actions(NamedTuple):
@@ -99,9 +103,11 @@ def unrolled(
                 way = board.between(state.place, square.place - half, state.radius)
                 page.curve(state, square, way, False, color=ink)
                 start = square._replace(place=square.place + half)
-            ways = [(then[j], [chance(steps[a, s, j])]) for j in np.flatnonzero(steps[a, s])]
-            looks = [{"penwidth": _thick(value), "color": ink} for value in steps[a, s][steps[a, s] > 0]]
-            _fan(page, start, np.array([plates, y]), ways, looks, ink)
+            ways = [
+                (then[j], [chance(steps[a, s, j])], {"penwidth": _thick(steps[a, s, j]), "color": ink})
+                for j in np.flatnonzero(steps[a, s])
+            ]
+            _fan(page, start, np.array([plates, y]), ways, ink)
     if seen:
         side = 1 if actions else -1
         heads.append((_column(page, then if actions else now, seen, blocks.sum(), side), "observation"))
@@ -121,18 +127,11 @@ def _bow(start: int, end: int, count: int, length: float) -> float:
     return -0.04 if 2 * ahead < count else 0.24
 
 
-def _fan(
-    page: Board,
-    start: End,
-    middle: np.ndarray,
-    ways: Sequence[tuple[End, Sequence[str]]],
-    looks: Sequence[dict[str, str]],
-    ink: str = style.INK,
-) -> None:
+def _fan(page: Board, start: End, middle: np.ndarray, ways: Sequence[Way], ink: str = style.INK) -> None:
     """Lines from ``start`` to several ends through plates that stand one above another around ``middle``."""
-    top = middle[1] + sum(len(lines) for _, lines in ways) * PLATE / 2
+    top = middle[1] + sum(len(lines) for _, lines, _ in ways) * PLATE / 2
     side = np.sign(middle[0] - start.place[0])
-    for (end, lines), look in zip(ways, looks):
+    for end, lines, look in ways:
         place = np.array([middle[0], top - len(lines) * PLATE / 2])
         top -= len(lines) * PLATE
         half = side * np.array([max(board.width(line, 12) for line in lines) / 2, 0])
@@ -148,11 +147,11 @@ def _column(page: Board, sources: Sequence[End], seen: Seen, tall: float, side: 
     count, size = len(seen.names), _box_size(seen)
     far = at + side * (wide / 2 + min(36 + 0.14 * tall, 160) + size[0] / 2)
     heights = max(tall / (count + 1), size[1] + 12) * ((count - 1) / 2 - np.arange(count)) - tall / 2
-    boxes = [_seen(page, (far, y), size, name) for y, name in zip(heights, seen.names)]
+    boxes = [page.box((far, y), size, [name], style.INK, **BOX) for y, name in zip(heights, seen.names)]
     boxes = [box._replace(place=box.place - (side * size[0] / 2, 0)) for box in boxes]
     for source, row in zip(sources, seen.lines):
-        ways = [(box, lines) for box, lines in zip(boxes, row) if lines]
-        _fan(page, source, np.array([at, source.place[1]]), ways, [SHOWN] * len(ways))
+        ways = [(box, lines, SHOWN) for box, lines in zip(boxes, row) if lines]
+        _fan(page, source, np.array([at, source.place[1]]), ways)
     return far
 
 
@@ -163,17 +162,13 @@ def _row(page: Board, sources: Sequence[End], seen: Seen) -> None:
     middle = (sources[0].place[0] + sources[-1].place[0]) / 2
     y = -sources[0].radius - 80
     xs = np.linspace(middle - reach / 2, middle + reach / 2, len(seen.names))
-    boxes = [_seen(page, (x, y), size, name) for x, name in zip(xs, seen.names)]
+    boxes = [page.box((x, y), size, [name], style.INK, **BOX) for x, name in zip(xs, seen.names)]
     pairs = [(i, o) for i, row in enumerate(seen.lines) for o, lines in enumerate(row) if lines]
     tips = [box.place + np.array([0, size[1] / 2]) for box in boxes]
     lines = [board.between(sources[i].place, tips[o], sources[i].radius) for i, o in pairs]
     for (i, o), points, spot in zip(pairs, lines, board.plate_places(lines, np.array(tips))):
         page.curve(sources[i], boxes[o], points, **SHOWN)
         page.plate(spot, seen.lines[i][o])
-
-
-def _seen(page: Board, place: tuple[float, float], size: tuple[float, float], name: str) -> End:
-    return page.box(place, size, [name], style.INK, style="filled,dashed")
 
 
 def _box_size(seen: Seen) -> tuple[float, float]:

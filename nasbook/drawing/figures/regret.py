@@ -46,12 +46,8 @@ def regret_picture(regrets: Mapping[str, np.ndarray], what: str = "regret") -> P
                 name, (len(bands[name][0]), bands[name][0][-1]), xytext=(1.02, height),
                 textcoords=("axes fraction", "data"), color=ink, va="center", annotation_clip=False,
             )  # fmt: skip
-        axes.set(
-            xlabel="round",
-            ylabel=f"{what} so far",
-            xlim=(1, max(len(mean) for mean, _ in bands.values())),
-            ylim=(0, 1.05 * max(top, height)),
-        )
+        axes.set(xlabel="round", ylabel=f"{what} so far", ylim=(0, 1.05 * max(top, height)))
+        axes.set_xlim(1, max(len(mean) for mean, _ in bands.values()))
     ends = [(name, *(float(part[-1]) for part in bands[name])) for name in names]
     said = "; ".join(f"{name} {mean:.1f} ({mean - half:.1f} to {mean + half:.1f})" for name, mean, half in ends)
     seeds = " or ".join(str(count) for count in sorted({len(values) for values in regrets.values()}))

@@ -57,9 +57,8 @@ def ranking_picture(shared: Sequence[float], alone: Sequence[float], what: str =
     beaten = int((x > x[pick]).sum())
     with panels(4.6, 3.6) as (figure, axes):
         axes.plot(x, y, ".", color="#0072B2", markersize=6)
-        axes.plot(
-            x[pick], y[pick], "o", color="#D55E00", fillstyle="none", markersize=11, label="best by shared weights"
-        )
+        ring = {"color": "#D55E00", "fillstyle": "none", "markersize": 11}
+        axes.plot(x[pick], y[pick], "o", label="best by shared weights", **ring)
         axes.set(xlabel=f"accuracy, {what}", ylabel="accuracy with shared weights")
         percent(axes.xaxis, axes.yaxis)
         axes.legend()

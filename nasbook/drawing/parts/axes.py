@@ -10,6 +10,8 @@ from nasbook.drawing.parts import style, svg
 
 Scale = Callable[[float], float]
 """Where a value stands, in pixels; of an array, where each of its values does."""
+Words = Callable[[float], str]
+PLAIN = "{:g}".format
 
 
 def scale(low: float, high: float, begin: float, end: float, bend: Callable | None = None, clip: bool = False) -> Scale:
@@ -35,12 +37,7 @@ def ticks(low: float, high: float) -> np.ndarray:
 
 
 def rows(
-    y: Scale,
-    values: Iterable[float],
-    left: float,
-    right: float | None = None,
-    words: Callable[[float], str] = "{:g}".format,
-    size: float = 12,
+    y: Scale, values: Iterable[float], left: float, right: float | None = None, words: Words = PLAIN, size: float = 12
 ) -> list[str]:
     """What each value is called, before ``left`` at its height; with ``right``, also its grid line up to there."""
     parts = []
@@ -52,12 +49,7 @@ def rows(
 
 
 def columns(
-    x: Scale,
-    values: Iterable[float],
-    bottom: float,
-    top: float | None = None,
-    words: Callable[[float], str] = "{:g}".format,
-    size: float = 12,
+    x: Scale, values: Iterable[float], bottom: float, top: float | None = None, words: Words = PLAIN, size: float = 12
 ) -> list[str]:
     """What each value is called, below ``bottom`` at its place; with ``top``, also its grid line up to there."""
     parts = []

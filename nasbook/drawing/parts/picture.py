@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from nasbook.base.errors import one_of
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.base.files import write_atomically
 from nasbook.drawing.parts import render, style
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
+
+Bundle = tuple[dict[str, str], dict[str, dict[str, str]]]
+"""What a notebook shows: data and, where there is any, what is to be known of it, both by MIME type."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Picture:
     def __repr__(self) -> str:
         return self.sentence
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    def _repr_mimebundle_(self, include=None, exclude=None) -> Bundle:
         data, about = {"text/plain": self.sentence}, {}
         if self.svg is not None:
             data["image/svg+xml"] = self.svg
@@ -65,13 +68,20 @@ class Picture:
         target = Path(path)
         forms = ("svg",) if isinstance(self.graph, tuple) else render.FORMATS
         form = one_of(target.suffix.lower().lstrip("."), forms, "picture format")
-        if form == "svg" and self.svg is not None:
-            write_atomically(target, self.svg)
-        elif self.svg is not None:
-            write_atomically(target, render.render(self.graph.source, form))
+        if self.svg is None:
+            content = figure_bytes(self.graph, form)
         else:
-            write_atomically(target, figure_bytes(self.graph, form))
+            content = self.svg if form == "svg" else render.render(self.graph.source, form)
+        write_atomically(target, content)
         return target
+
+
+def bundle(sentence: str, draw: Callable[[], Picture]) -> Bundle:
+    """What a notebook shows of a picture; where it cannot be drawn, ``sentence`` and why not."""
+    try:
+        return draw()._repr_mimebundle_()
+    except NasbookError as error:
+        return {"text/plain": f"{sentence}\n(not drawn: {error})"}, {}
 
 
 @contextmanager

@@ -69,9 +69,8 @@ def svg(source: str, sentence: str) -> str:
     Titles of nodes ("normal_0") would pop up as tooltips; ids would clash between two pictures on a page.
     """
     name = escape(sentence)
-    head = (
-        f' role="img" aria-label="{name}" style="max-width:100%;height:auto;background:white">\n<title>{name}</title>'
-    )
+    look = "max-width:100%;height:auto;background:white"
+    head = f' role="img" aria-label="{name}" style="{look}">\n<title>{name}</title>'
     text = _bare(render(source).decode("utf-8"))
     return re.sub(r"<svg([^>]*)>", lambda found: f"<svg{found[1]}{head}", text, count=1)
 

@@ -53,9 +53,8 @@ class Shell(ipywidgets.VBox):
     def _show(self, change: Mapping | None = None) -> None:
         with self.errors:
             svg, sentence = self.now()
-            self.frame.value = (
-                f'{svg}<p aria-live="polite" style="margin:6px 0;line-height:19px">{escape(sentence)}</p>'
-            )
+            caption = f'<p aria-live="polite" style="margin:6px 0;line-height:19px">{escape(sentence)}</p>'
+            self.frame.value = svg + caption
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         svg, sentence = self.left()
@@ -64,24 +63,22 @@ class Shell(ipywidgets.VBox):
 
 def slider(description: str, value: float, low: float, high: float, step: float = 0.01) -> ipywidgets.FloatSlider:
     """A slider over numbers, wide enough for its description, that reports while it is dragged."""
-    return ipywidgets.FloatSlider(
-        value=value, min=low, max=high, step=step, description=description, **_wide(description), readout_format=".2f"
-    )
+    return ipywidgets.FloatSlider(value=value, min=low, max=high, step=step, readout_format=".2f", **wide(description))
 
 
 def steps(description: str, value: int, low: int, high: int) -> ipywidgets.IntSlider:
     """A slider over whole numbers, wide enough for its description, that reports while it is dragged."""
-    return ipywidgets.IntSlider(value=value, min=low, max=high, description=description, **_wide(description))
+    return ipywidgets.IntSlider(value=value, min=low, max=high, **wide(description))
 
 
 def choice(description: str, options, value=None) -> ipywidgets.Dropdown:
-    """One of several values; ``options`` are strings or pairs (name, value)."""
-    first = options[0][1] if isinstance(options[0], tuple) else options[0]
-    return ipywidgets.Dropdown(
-        options=options, value=first if value is None else value, description=description, **_wide(description)
-    )
+    """One of several values, the first without another ``value``; ``options`` are strings or pairs (name, value)."""
+    first = {} if value is None else {"value": value}
+    return ipywidgets.Dropdown(options=options, **first, **wide(description))
 
 
-def _wide(description: str) -> dict:
+def wide(description: str) -> dict:
+    """What makes a control wide enough for its ``description``."""
     label = 8 * len(description) + 12
-    return {"style": {"description_width": f"{label}px"}, "layout": {"width": f"{label + 240}px"}}
+    look = {"style": {"description_width": f"{label}px"}, "layout": {"width": f"{label + 240}px"}}
+    return {"description": description, **look}

@@ -23,17 +23,13 @@ class Frame(NamedTuple):
 def page(width: float, height: float, sentence: str, parts: Iterable[str]) -> str:
     """A white page, named by ``sentence`` for screen readers, that shrinks with its column."""
     name = escape(sentence)
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
-            f'viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{name}" font-family="{style.FONTS}" '
-            f'font-size="12" fill="{style.INK}" style="max-width:100%;height:auto;background:white">',
-            f"<title>{name}</title>",
-            f'<rect width="{width:g}" height="{height:g}" fill="white"/>',
-            *parts,
-            "</svg>",
-        ]
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{name}" font-family="{style.FONTS}" '
+        f'font-size="12" fill="{style.INK}" style="max-width:100%;height:auto;background:white">'
     )
+    ground = f'<rect width="{width:g}" height="{height:g}" fill="white"/>'
+    return "\n".join([opening, f"<title>{name}</title>", ground, *parts, "</svg>"])
 
 
 def stack(frames: Sequence[Frame], height: float, width: float = 900) -> Frame:
@@ -82,6 +78,11 @@ def polyline(points: Iterable[tuple[float, float]], stroke: str, fill: str = "no
     return f'<polyline points="{path}" fill="{fill}"{_line(stroke=stroke, **more)}/>'
 
 
+def band(xs: Sequence[float], ends: Sequence[float], back: Sequence[float], fill: str, opacity: float) -> str:
+    """The area over ``xs`` (n,) between two curves (n,)."""
+    return polyline([*zip(xs, ends), *zip(xs[::-1], back[::-1])], "none", fill=fill, opacity=opacity)
+
+
 def arrow(
     x1: float, y1: float, x2: float, y2: float, stroke: str = style.INK, width: float = 1.5, head: float = 7
 ) -> str:
@@ -102,10 +103,7 @@ def path(d: str, stroke: str = style.INK, fill: str = "none", **more) -> str:
 
 
 def _line(stroke: str = "", width: float = 0, dash: str = "", opacity: float = 1) -> str:
-    parts = (
-        f' stroke="{stroke}"' if stroke else "",
-        f' stroke-width="{width:g}"' if width else "",
-        f' stroke-dasharray="{dash}"' if dash else "",
-        f' opacity="{opacity:g}"' if opacity != 1 else "",
-    )
-    return "".join(parts)
+    look = f' stroke="{stroke}"' if stroke else ""
+    look += f' stroke-width="{width:g}"' if width else ""
+    look += f' stroke-dasharray="{dash}"' if dash else ""
+    return look + (f' opacity="{opacity:g}"' if opacity != 1 else "")

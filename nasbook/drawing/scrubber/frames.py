@@ -61,12 +61,7 @@ def render(stories: Sequence[Story], epoch: int, kind: str, edge: str) -> Frame:
     ``stories``: one search, or two that share epochs, colours and axes; where one ended earlier its last snapshot
     stays.
     """
-    parts = [
-        *_bands(stories, epoch, kind, edge, 0, told=True),
-        *_below(stories, epoch, kind, edge, _top_of_areas(stories)),
-    ]
-    said = ". ".join(sentence(story, epoch, kind, edge) for story in stories)
-    return Frame(svg.page(WIDTH, height(stories), said, parts), said)
+    return _strip(stories, [epoch], kind, edge, told=True)
 
 
 def still(stories: Sequence[Story], kind: str, edge: str, most: int = 90_000) -> Frame:
@@ -81,11 +76,11 @@ def still(stories: Sequence[Story], kind: str, edge: str, most: int = 90_000) ->
     return frame
 
 
-def _strip(stories: Sequence[Story], epochs: Sequence[int], kind: str, edge: str) -> Frame:
+def _strip(stories: Sequence[Story], epochs: Sequence[int], kind: str, edge: str, told: bool = False) -> Frame:
     band = _top_of_areas(stories) - LEGEND
     parts = []
     for place, epoch in enumerate(epochs):
-        parts += _bands(stories, epoch, kind, edge, place * band, told=False)
+        parts += _bands(stories, epoch, kind, edge, place * band, told)
     parts += _below(stories, epochs[-1], kind, edge, len(epochs) * band + LEGEND)
     said = ". ".join(sentence(story, epoch, kind, edge) for epoch in epochs for story in stories)
     return Frame(svg.page(WIDTH, height(stories) + (len(epochs) - 1) * band, said, parts), said)
@@ -157,11 +152,11 @@ def _found(stories: Sequence[Story], kind: str, values: str) -> list[Curve]:
         story = stories[0]
         looks = [style.KINDS.get(name, (style.INK, "-")) for name in story.kinds]
         return [
-            Curve(name, look[0], "6 3" if look[1] == "--" else "", story.steps, getattr(story, values)[:, row])
+            Curve(name, look[0], "6 3" if look[1] == "--" else "", story, getattr(story, values)[:, row])
             for row, (name, look) in enumerate(zip(story.kinds, looks))
         ]
     return [
-        Curve(story.name, *look, story.steps, getattr(story, values)[:, story.kinds.index(kind)])
+        Curve(story.name, *look, story, getattr(story, values)[:, story.kinds.index(kind)])
         for story, look in zip(stories, COLOURS)
         if kind in story.kinds
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -150,17 +149,13 @@ def area(story: Story, column: Column, epoch: int, kind: str, edge: str, box: Bo
 
 
 class Curve(NamedTuple):
-    """A curve over epochs: what it is called, its colour and dash, its steps and values, both (snapshots,)."""
+    """A curve over the epochs of ``story``: what it is called, its colour and dash, its values (snapshots,)."""
 
     name: str
     colour: str
     dash: str
-    steps: Sequence[int]
+    story: Story
     values: np.ndarray
-
-    def at(self, epoch: int) -> int:
-        """The last snapshot that was taken by ``epoch``, else the first."""
-        return max(bisect_right(self.steps, epoch) - 1, 0)
 
 
 class Box(NamedTuple):
@@ -196,12 +191,12 @@ def curves(found: Sequence[Curve], box: Box, epoch: int, span: tuple[int, int], 
     high = max(high, low + least)
     parts = [*box.frame(span, (format(high, form), format(low, form))), *box.cursor(epoch, span)]
     for place, one in enumerate(found):
-        taken = _thinned(len(one.steps))
-        xs = box.xs([one.steps[each] for each in taken], span)
+        taken = _thinned(len(one.values))
+        xs = box.xs([one.story.steps[each] for each in taken], span)
         ys = axes.scale(low, high, box.bottom, box.top)(one.values)
         parts.append(svg.polyline(zip(xs.tolist(), ys[taken].tolist()), one.colour, width=2, dash=one.dash))
-        now = one.at(epoch)
-        x, y = float(box.xs([one.steps[now]], span)[0]), float(ys[now])
+        now = one.story.at(epoch)
+        x, y = float(box.xs([one.story.steps[now]], span)[0]), float(ys[now])
         parts.append(svg.rect(x - 4, y - 4, 8, 8, one.colour) if place else svg.circle(x, y, 4.5, one.colour))
     return parts
 
@@ -210,7 +205,7 @@ def key(found: Sequence[Curve], epoch: int, left: float, top: float, wide: float
     """The curves' names with their values now, each ``wide`` pixels from the last."""
     parts = []
     for place, one in enumerate(found):
-        words = f"{one.name}: {format(one.values[one.at(epoch)], form)}"
+        words = f"{one.name}: {format(one.values[one.story.at(epoch)], form)}"
         parts += axes.key(left + place * wide, top, words, one.colour, 12, 11, width=2, dash=one.dash)
     return parts
 

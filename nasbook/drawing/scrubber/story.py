@@ -75,9 +75,8 @@ class Story:
     def named(self, edge: int, pairs: Pairs) -> list[str]:
         """The operations of ``pairs`` on ``edge``, in the order in which the alphas store them."""
         rank = {operation: place for place, operation in enumerate(self.operations)}
-        return sorted(
-            (name for place, name in pairs if place == edge), key=lambda name: (rank.get(name, len(rank)), name)
-        )
+        here = [name for place, name in pairs if place == edge]
+        return sorted(here, key=lambda name: (rank.get(name, len(rank)), name))
 
 
 def prepare(

@@ -94,31 +94,30 @@ def test_every_frame_is_svg_and_says_what_it_shows(story):
     for nodes, operations, inputs, naming in frames():
         svg, sentence = space_counter.render(story, nodes, operations, inputs, naming)
         ElementTree.fromstring(svg)
-        key = nodes, operations, inputs
         size = len(CellFamily(nodes, space_counter.OPERATIONS[:operations], inputs))
         assert f"{size:,} cells as strings (10^{log10(size):.1f})" in sentence
-        groups = (story.names if naming else story.strings)[key]
+        space = story[nodes, operations, inputs]
+        groups = space.names if naming else space.strings
         assert f"of 24 drawn, {len(set(groups))} are different" in sentence and len(groups) == 24
 
 
 def test_cells_that_are_equal_strings_are_equal_up_to_naming(story):
-    for key, strings in story.strings.items():
-        pairs = set(zip(strings, story.names[key]))
-        assert len(pairs) == len(set(strings)) and len(set(story.names[key])) <= len(set(strings))
-        cells = story.cells[key]
+    for _, _, cells, strings, names in story.values():
+        pairs = set(zip(strings, names))
+        assert len(pairs) == len(set(strings)) and len(set(names)) <= len(set(strings))
         assert all((cells[i] == cells[0]) == (strings[i] == strings[0]) for i in range(24))
 
 
 def test_letters_mark_exactly_the_repeated_cells(story):
     svg, _ = space_counter.render(story, 4, 3, space_counter.ALL, True)
-    counts = Counter(story.names[4, 3, space_counter.ALL])
+    counts = Counter(story[4, 3, space_counter.ALL].names)
     boxes = svg.count('width="66.0"')
     assert boxes == sum(times for times in counts.values() if times > 1) > 0
 
 
 def test_unique_cells_are_counted_where_there_are_few(story):
-    assert story.unique[4, 3, space_counter.ALL] == 132
-    assert all((found is None) == (story.sizes[key] > 1000) for key, found in story.unique.items())
+    assert story[4, 3, space_counter.ALL].unique == 132
+    assert all((space.unique is None) == (space.size > 1000) for space in story.values())
 
 
 @pytest.mark.parametrize(
