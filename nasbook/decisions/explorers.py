@@ -10,6 +10,7 @@ import numpy as np
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
+from nasbook.decisions.chains import tower
 
 SINGULAR = "the contexts seen are nearly collinear and ridge, (noise / prior)^2, is lost in rounding: take a larger one"
 
@@ -241,8 +242,7 @@ def best(scores: np.ndarray) -> int:
 
 def draw(probabilities: np.ndarray, rng: np.random.Generator) -> int:
     """An arm drawn from ``probabilities`` (arms,)."""
-    ladder = np.cumsum(probabilities)
-    return int(np.searchsorted(ladder / ladder[-1], checks.generator(rng).random(), side="right"))
+    return int(np.searchsorted(tower(probabilities), checks.generator(rng).random(), side="right"))
 
 
 def solve(matrices: np.ndarray, sides: np.ndarray) -> np.ndarray:

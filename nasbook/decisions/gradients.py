@@ -238,7 +238,7 @@ def _rewards(rewards) -> np.ndarray:
 
 def _enumerated(policy: TabularPolicy, rewards) -> tuple[np.ndarray, np.ndarray]:
     """All lists (lists, T) and their rewards (lists,)."""
-    lists = every_list(checks.sizes_of(policy.choices))
+    lists = every_list(policy.choices)
     if hasattr(rewards, "step") or callable(rewards):
         return lists, rewarder(rewards, policy.choices)(lists)
     return lists, checks.numbers(rewards, "rewards", policy.choices, (len(lists),)).ravel()  # (c1, ..., cT) -> (lists,)

@@ -68,7 +68,7 @@ class TabularPolicy:
             checks.numbers(table, f"tables[{step}]", self.choices[: step + 1]).ravel()
             for step, table in enumerate(tables)
         ]
-        self.parameters = _frozen(np.concatenate(found))
+        self.parameters = checks.numbers(np.concatenate(found), "logits")
 
     @classmethod
     def uniform(cls, choices: Sequence[int]) -> TabularPolicy:
@@ -184,8 +184,3 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
     """(m, c) -> (m, c), finite for all finite logits."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:
-    array.flags.writeable = False
-    return array
