@@ -93,8 +93,7 @@ class MicroNetwork(TwoHeaded):
                 far, near, halved = near, len(concat) * channels, kind == "reduce"
                 widths.append(near)
             self.classifier = nn.Linear(near, classes, bias=False)
-            head = second_classifier(widths[self.auxiliary_position], classes) if auxiliary else None
-            self.auxiliary_head = head
+            self.auxiliary_head = second_classifier(widths[self.auxiliary_position], classes) if auxiliary else None
         depth = [(place + 1) / len(self.cells) for place, cell in enumerate(self.cells) for _ in range(cell.drops)]
         self.drops, self.drop_shares = len(depth), torch.tensor(depth)  # (drops,)
 

@@ -44,9 +44,8 @@ def check_sizes(channels: object, cells: object, classes: object, divisor: int =
     # An operation has about channels**2 weights, and bringing its inputs to its width costs a cell about eight more.
     # With widths of 1, 2 and 4 times the channels a third of the cells each, the mean square is 7 channels**2.
     weights = 7 * cells * channels**2 * (operations + 8) + 16 * channels * classes
-    check_training_memory(
-        weights, cells * (operations + 8), f"a network of {channels} channels, {cells} cells and {classes} classes"
-    )
+    network = f"a network of {channels} channels, {cells} cells and {classes} classes"
+    check_training_memory(weights, cells * (operations + 8), network)
 
 
 def check_training_memory(weights: int, operations: int, network: str) -> None:
@@ -66,7 +65,8 @@ class CellStack(nn.Module):
     """What super-net and stand-alone network share: stem, preprocessing of every cell, classifier.
 
     ``make_cell(kind, channels)`` gives the cell for "normal" or "reduce"; ``widths[kind]`` is the number of nodes
-    that this kind of cell concatenates. ``operations`` of one cell, the largest.
+    that this kind of cell concatenates. ``channels`` must be divisible by ``divisor``. ``operations`` of one cell, the
+    largest.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class CellStack(nn.Module):
         cells: int,
         classes: int,
         *,
-        stem: str,
+        stem: str = "cifar",
         affine: bool,
-        fixed_reduction: bool,
+        divisor: int,
         operations: int,
     ) -> None:
         super().__init__()
         one_of(stem, ["cifar", "imagenet"], "stem")
-        check_sizes(channels, cells, classes, channel_divisor(stem, fixed_reduction), operations=operations)
+        check_sizes(channels, cells, classes, divisor, operations=operations)
         self.sequence = ["reduce" if i in reduction_positions(cells) else "normal" for i in range(cells)]
         self.classes = classes
         if stem == "cifar":
