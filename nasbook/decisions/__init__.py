@@ -3,8 +3,6 @@
 NumPy, SciPy and Gymnasium only: nothing here imports torch. Names are imported when first used.
 """
 
-from __future__ import annotations
-
 import lazy_loader
 
 NAMES = {

@@ -162,6 +162,7 @@ class MDP(Shown):
 
     def _iterate(self, sweeps: int, tol: float) -> Solution:
         tol, gamma, values = checks.positive(tol, "tol"), self.gamma, np.zeros(len(self.states))
+        everywhere = np.arange(len(values))
         largest = np.abs(self._q(values).max(axis=1)).max() / (1 - gamma)
         ratio = max(tol * (1 - gamma) / (8 * largest), np.finfo(np.float64).tiny) if largest else 1
         bound = ceil(log(ratio) / log(gamma)) + 2 if gamma > 0 and ratio < 1 else 2
@@ -176,16 +177,12 @@ class MDP(Shown):
             error = (gamma * np.abs(values - before).max() + rounding) / (1 - gamma)
             if error <= tol:
                 return _solution(values, best_actions(self._q(values)), iterations)
-            values = self._follow(best_actions(q), values, sweeps)
+            greedy = best_actions(q)
+            transitions = self.transitions[greedy, everywhere]  # (A, S, S) -> (S, S)
+            rewards = self.expected_rewards[greedy, everywhere]  # (A, S) -> (S,)
+            for _ in range(sweeps):
+                values = rewards + gamma * (transitions @ values)
         raise NasbookError(f"tol is {tol:g}: float64 holds values of this size and gamma to {error:.1g} only")
-
-    def _follow(self, policy: np.ndarray, values: np.ndarray, sweeps: int) -> np.ndarray:
-        everywhere = np.arange(len(values))
-        transitions = self.transitions[policy, everywhere]  # (A, S, S) -> (S, S)
-        rewards = self.expected_rewards[policy, everywhere]  # (A, S) -> (S,)
-        for _ in range(sweeps):
-            values = rewards + self.gamma * (transitions @ values)
-        return values
 
 
 def best_actions(q: np.ndarray) -> np.ndarray:

@@ -63,11 +63,8 @@ class Genotype(Shown):
 
     @cached_property
     def _identity(self) -> tuple:
-        def unordered(nodes: tuple[Node, ...] | None) -> tuple | None:
-            return None if nodes is None else tuple(tuple(sorted(node)) for node in nodes)
-
-        reduce_concat = None if self.reduce is None else self.reduce_concat
-        return unordered(self.normal), self.normal_concat, unordered(self.reduce), reduce_concat
+        cells = self.kinds.values()
+        return tuple((tuple(map(tuple, map(sorted, nodes))), concat) for nodes, concat in cells)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Genotype) and self._identity == other._identity
@@ -202,19 +199,14 @@ def _nodes(nodes: object, kind: str) -> tuple[Node, ...]:
         nodes = [nodes[i : i + 2] for i in range(0, len(nodes), 2)]
     checked = []
     for index, node in enumerate(nodes):
-        if not isinstance(node, tuple | list) or not node or not all(_is_pair(pair) for pair in node):
-            raise NasbookError(
-                f"node {index + 2} of the {kind} cell is {_shorten(repr(node))}; "
-                "it must be a list of (operation, input) pairs"
-            )
+        where = f"node {index + 2} of the {kind} cell"
+        if not isinstance(node, tuple | list) or not node or not all(map(_is_pair, node)):
+            raise NasbookError(f"{where} is {_shorten(repr(node))}; it must be a list of (operation, input) pairs")
         pairs = []
         for name, source, *_ in node:
             one_of(name, CELL_OPERATIONS, "operation")
             if isinstance(source, bool) or not isinstance(source, Integral) or not 0 <= source < index + 2:
-                raise NasbookError(
-                    f"node {index + 2} of the {kind} cell reads input {source!r}; "
-                    f"its inputs are the integers 0 to {index + 1}"
-                )
+                raise NasbookError(f"{where} reads input {source!r}; its inputs are the integers 0 to {index + 1}")
             pairs.append((str(name), int(source)))
         checked.append(tuple(pairs))
     return tuple(checked)
@@ -229,12 +221,11 @@ def _concat(concat: object, kind: str, nodes: int) -> tuple[int, ...]:
     members = tuple(concat[: nodes + 3]) if valid else ()
     # In a reduction cell the inputs are twice as large as the nodes and cannot stand beside them.
     first = 0 if kind == "normal" else 2
-    whole = all(isinstance(m, Integral) and not isinstance(m, bool) and first <= m < nodes + 2 for m in members)
+    last = nodes + 1
+    whole = all(isinstance(m, Integral) and not isinstance(m, bool) and first <= m <= last for m in members)
     if not valid or not whole or len(set(members)) < len(members):
         given = _shorten(repr(concat))
-        raise NasbookError(
-            f"{kind}_concat is {given}; it must list some of the nodes {first} to {nodes + 1}, each once"
-        )
+        raise NasbookError(f"{kind}_concat is {given}; it must list some of the nodes {first} to {last}, each once")
     return tuple(map(int, members))
 
 

@@ -141,8 +141,7 @@ class CellNetwork(TwoHeaded, CellStack):
         def make_cell(kind: str, width: int) -> nn.Module:
             if kind not in kinds:
                 return FixedReductionCell(width, affine=True)
-            nodes, concat = kinds[kind]
-            return Cell(nodes, concat, width, 2 if kind == "reduce" else 1)
+            return Cell(*kinds[kind], width, 2 if kind == "reduce" else 1)
 
         widths = {"reduce": 4} | {kind: len(concat) for kind, (_, concat) in kinds.items()}
         divisor = channel_divisor(stem, "reduce" not in kinds)
@@ -153,7 +152,7 @@ class CellNetwork(TwoHeaded, CellStack):
                 make_cell, widths, channels, cells, classes, stem=stem, affine=True, divisor=divisor, operations=largest
             )
             self.auxiliary_position = reduction_positions(cells)[1]
-            width = self.widths[self.auxiliary_position]
+            width = 4 * channels * widths["reduce"]  # behind the second doubling
             self.auxiliary_head = AuxiliaryHead(width, classes, stem) if auxiliary else None
         self.description = dict(
             channels=channels, cells=cells, classes=classes, auxiliary=auxiliary, stem=stem, seed=seed

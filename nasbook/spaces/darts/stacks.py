@@ -89,9 +89,8 @@ class CellStack(nn.Module):
         self.classes = classes
         if stem == "cifar":
             far = near = 3 * channels
-            self.stems = nn.ModuleList(
-                [nn.Sequential(nn.Conv2d(3, near, 3, padding=1, bias=False), nn.BatchNorm2d(near))]
-            )
+            first = nn.Sequential(nn.Conv2d(3, near, 3, padding=1, bias=False), nn.BatchNorm2d(near))
+            self.stems = nn.ModuleList([first])
         else:
             far = near = channels
             first = nn.Sequential(
@@ -103,13 +102,11 @@ class CellStack(nn.Module):
             self.stems = nn.ModuleList([first, conv(channels, channels, 3, 2, True)])
         after_reduction = stem == "imagenet"
         self.inputs, self.cells = nn.ModuleList(), nn.ModuleList()
-        self.widths = []
         for kind in self.sequence:
             channels *= 2 if kind == "reduce" else 1
             self.inputs.append(Preprocess(far, near, channels, after_reduction=after_reduction, affine=affine))
             self.cells.append(make_cell(kind, channels))
             far, near = near, widths[kind] * channels
-            self.widths.append(near)
             after_reduction = kind == "reduce"
         self.classifier = nn.Linear(near, classes)
 
