@@ -186,10 +186,8 @@ class HMM(Shown):
             moved += counts
             np.add.at(emitted.T, seen, gamma)
             reached.append(log_likelihood)
-        better = HMM(
-            begun / begun.sum(), _shares(moved, self.transitions), _shares(emitted, self.emissions),
-            states=self.states, observation_names=self.observation_names,
-        )  # fmt: skip
+        names = {"states": self.states, "observation_names": self.observation_names}
+        better = HMM(begun / begun.sum(), _shares(moved, self.transitions), _shares(emitted, self.emissions), **names)
         return better, fsum(reached)
 
     def _indices(self, observations: Observations) -> np.ndarray:

@@ -19,7 +19,6 @@ from nasbook.decisions import alpha_vectors
 from nasbook.decisions.alpha_vectors import ValueFunction
 from nasbook.decisions.mdps import MDP
 
-METHODS = ("exact", "pbvi")
 POINTS = 128
 """Beliefs that PBVI's set has at most, if none are given."""
 
@@ -112,7 +111,7 @@ class POMDP(Shown):
         undiscounted value without a horizon, beliefs that are no distributions, more than ``MOST_POINTS`` points, an
         ``rng`` that is no generator, rewards beyond ``LARGEST``, and a model too large for exact backups.
         """
-        one_of(method, METHODS, "method")
+        one_of(method, ("exact", "pbvi"), "method")
         tol = checks.positive(tol, "tol")
         if horizon is not None:
             checks.whole(horizon, "horizon", least=1)

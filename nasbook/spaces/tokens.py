@@ -46,14 +46,10 @@ class Genotypes(Spoken):
         checks.whole(self.nodes, "nodes", 1)
         object.__setattr__(self, "operations", check_operations(self.operations, CELL_OPERATIONS))
 
-    @property
-    def _cells(self) -> int:
-        return 2 if self.reduction else 1
-
     @cached_property
     def questions(self) -> tuple[Question, ...]:
         """Four for each node of each cell."""
-        return ask_blocks(self.nodes, self.operations) * self._cells
+        return ask_blocks(self.nodes, self.operations) * (2 if self.reduction else 1)
 
     @cached_property
     def genes(self) -> tuple[Tokens, ...]:
@@ -62,8 +58,7 @@ class Genotypes(Spoken):
         Real et al., section 3: choose the cell, then whether a hidden state or an operation mutates.
         """
         each = 4 * self.nodes
-        starts = range(0, each * self._cells, each)
-        places = [range(start, start + each) for start in starts]
+        places = [range(start, start + each) for start in range(0, len(self.choices), each)]
         return tuple(tuple(p for p in place if (p % 4 < 2) == inputs) for place in places for inputs in (True, False))
 
     def valid(self, tokens: Sequence[int]) -> bool:
@@ -73,7 +68,7 @@ class Genotypes(Spoken):
     def decode(self, tokens: Sequence[int]) -> Genotype:
         """The genotype of (T,) tokens."""
         nodes = read_blocks(check_tokens(self, tokens), self.operations)
-        cells = [nodes[: self.nodes], nodes[self.nodes :]][: self._cells]
+        cells = [nodes[: self.nodes], nodes[self.nodes :]] if self.reduction else [nodes]
         return Genotype(*(part for cell in cells for part in (cell, self._concat(cell))))
 
     def encode(self, architecture: Hashable) -> Tokens:
@@ -86,7 +81,7 @@ class Genotypes(Spoken):
                 tokens += [source for _, source in node] + [self.operations.index(name) for name, _ in node]
             if concat != self._concat(nodes):
                 raise NasbookError(f"{self} holds no cell that concatenates {concat}")
-        if len(tokens) != len(self.choices) or len(kinds) != self._cells or not self.valid(tokens):
+        if len(tokens) != len(self.choices) or ("reduce" in kinds) != bool(self.reduction) or not self.valid(tokens):
             raise NasbookError(f"{self} does not hold {architecture!r}")
         return tuple(tokens)
 

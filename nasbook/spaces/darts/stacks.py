@@ -65,8 +65,7 @@ class CellStack(nn.Module):
     """What super-net and stand-alone network share: stem, preprocessing of every cell, classifier.
 
     ``make_cell(kind, channels)`` gives the cell for "normal" or "reduce"; ``widths[kind]`` is the number of nodes
-    that this kind of cell concatenates. ``channels`` must be divisible by ``divisor``. ``operations`` of one cell, the
-    largest.
+    that this kind of cell concatenates; ``divisor`` divides ``channels``; ``operations`` of one cell, the largest.
     """
 
     def __init__(
