@@ -46,7 +46,9 @@ class ValueFunction:
 
         Raises NasbookError for what is no distribution over the states.
         """
-        best = self._scores(belief).max(axis=-1)  # (..., K) -> (...)
+        n_states = self.vectors.shape[1]
+        scores = checks.rows(belief, "belief", (n_states,), (None, n_states)) @ self.vectors.T  # (..., S) -> (..., K)
+        best = scores.max(axis=-1)  # (..., K) -> (...)
         return float(best) if best.ndim == 0 else best
 
     def action(self, belief) -> int:
@@ -76,10 +78,6 @@ class ValueFunction:
     def __repr__(self) -> str:
         count, n_states = self.vectors.shape
         return f"ValueFunction of {count} vector{'s' * (count != 1)} over {n_states} states"
-
-    def _scores(self, belief) -> np.ndarray:
-        n_states = self.vectors.shape[1]
-        return checks.rows(belief, "belief", (n_states,), (None, n_states)) @ self.vectors.T  # (..., S) -> (..., K)
 
 
 def exact_backup(vectors: np.ndarray, steps: np.ndarray, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -188,8 +186,7 @@ def exact(steps: np.ndarray, rewards: np.ndarray, gamma: float, tol: float, star
             break
         backed = ValueFunction(vectors, actions)
         raised = point_based(steps, rewards, gamma, tol, envelopes.witnesses(vectors), backed)
-        both = np.concatenate([vectors, raised.vectors]), np.concatenate([actions, raised.actions])
-        value = _pruned(*both)
+        value = _pruned(np.concatenate([vectors, raised.vectors]), np.concatenate([actions, raised.actions]))
     raise _too_fine(tol, error)
 
 

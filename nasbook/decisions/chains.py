@@ -113,18 +113,25 @@ def distributions(transitions: np.ndarray, start: np.ndarray, steps: int) -> np.
 
 def walk(transitions: np.ndarray, start: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """The path (T,) int64 that numbers in [0, 1) choose: the first its first state, from ``start`` (S,)."""
-    towers = [_tower(row).tolist() for row in transitions]
-    tower, path = _tower(start).tolist(), []
+    towers = tower(transitions).tolist()
+    here, path = tower(start).tolist(), []
     for uniform in np.asarray(uniforms).tolist():
-        path.append(bisect_right(tower, uniform))
-        tower = towers[path[-1]]
+        path.append(bisect_right(here, uniform))
+        here = towers[path[-1]]
     return np.array(path, dtype=np.int64)
 
 
-def _tower(row: np.ndarray) -> np.ndarray:
-    """Cumulative sums that end at exactly 1, so that no number in [0, 1) falls beside them."""
-    sums = np.cumsum(row)
-    return sums / sums[-1]
+def tower(rows: np.ndarray) -> np.ndarray:
+    """Cumulative sums along the last axis that end at exactly 1, so that no number in [0, 1) falls beside them."""
+    sums = np.cumsum(rows, axis=-1)
+    return sums / sums[..., -1:]
+
+
+def distribution(start: Start, states: Sequence[str]) -> np.ndarray:
+    """``start`` as a distribution (S,) over ``states``. Raises NasbookError for a state that does not exist."""
+    if isinstance(start, str) or not np.iterable(start):
+        return np.eye(len(states))[checks.index(start, len(states), "state", states)]
+    return checks.rows(start, "start", (len(states),))
 
 
 class MarkovChain(Shown):
@@ -148,7 +155,7 @@ class MarkovChain(Shown):
         where the chain begins: give ``start``. Raises NasbookError, naming the classes, if it is needed.
         """
         if start is not None:
-            return long_run(self.transitions, self._distribution(start))
+            return long_run(self.transitions, distribution(start, self.states))
         closed = [one.states for one in self.classes() if one.closed]
         if len(closed) > 1:
             named = " and ".join(f"{{{', '.join(self.states[state] for state in states)}}}" for states in closed)
@@ -156,7 +163,7 @@ class MarkovChain(Shown):
                 f"the chain has {len(closed)} closed classes, {named}, and a stationary distribution in each: say "
                 f"where it begins, such as .stationary(start={self.states[closed[0][0]]!r})"
             )
-        return long_run(self.transitions, self._distribution(closed[0][0]))
+        return long_run(self.transitions, distribution(closed[0][0], self.states))
 
     def average_reward(self, start: Start | None = None) -> float:
         """The mean reward a step in the long run, pi . r; ``start`` and errors as for ``stationary``.
@@ -179,7 +186,7 @@ class MarkovChain(Shown):
 
         Raises NasbookError for fewer than one step, an unknown start, and an ``rng`` that is no generator.
         """
-        begin = self._distribution(0 if start is None else start)
+        begin = distribution(0 if start is None else start, self.states)
         return walk(self.transitions, begin, checks.generator(rng).random(checks.whole(steps, "steps", least=1)))
 
     def classes(self) -> tuple[StateClass, ...]:
@@ -197,8 +204,3 @@ class MarkovChain(Shown):
         if self.rewards is None:
             raise NasbookError("the chain has no rewards: build it as MarkovChain(transitions, rewards)")
         return self.rewards
-
-    def _distribution(self, start: Start) -> np.ndarray:
-        if np.ndim(start) == 0:
-            return np.eye(len(self.states))[checks.index(start, len(self.states), "state", self.states)]
-        return checks.rows(start, "start", (len(self.states),))

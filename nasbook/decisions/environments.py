@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
+from nasbook.decisions.chains import distribution, tower
 
 
 class MDPEnv(gymnasium.Env):
@@ -27,12 +28,11 @@ class MDPEnv(gymnasium.Env):
         self.start = _start(mdp, start)
         self.observation_space = spaces.Discrete(len(mdp.states))
         self.action_space = spaces.Discrete(len(mdp.actions))
-        self.render_mode = None
         self._state = None
         self._steps = 0
         # Plain lists and a bisection draw in a microsecond; Generator.choice takes twenty.
-        self._first = _cumulative(self.start).tolist()
-        self._into = _cumulative(mdp.transitions).tolist()
+        self._first = tower(self.start).tolist()
+        self._into = tower(mdp.transitions).tolist()
         self._rewards = mdp.transition_rewards().tolist()
         self._terminal = mdp.terminal.tolist()
 
@@ -60,16 +60,8 @@ def _start(mdp, start) -> np.ndarray:
         if mdp.terminal.all():
             raise NasbookError("every state of this model is terminal: no episode can begin")
         return ~mdp.terminal / (~mdp.terminal).sum()
-    if isinstance(start, str) or not np.iterable(start):
-        chosen = np.eye(len(mdp.states))[checks.index(start, len(mdp.states), "state", mdp.states)]
-    else:
-        chosen = checks.rows(start, "start", (len(mdp.states),))
+    chosen = distribution(start, mdp.states)
     wrong = np.flatnonzero((chosen > 0) & mdp.terminal)
     if len(wrong):
         raise NasbookError(f"an episode cannot begin in {mdp.states[wrong[0]]}: that state is terminal")
     return chosen
-
-
-def _cumulative(rows: np.ndarray) -> np.ndarray:
-    sums = np.cumsum(rows, axis=-1)
-    return sums / sums[..., -1:]  # the last is exactly 1, so no draw falls beyond it

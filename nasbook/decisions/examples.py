@@ -13,9 +13,6 @@ from nasbook.decisions.hidden import HMM
 from nasbook.decisions.mdps import MDP
 from nasbook.decisions.pomdps import POMDP
 
-STATES = ("S1", "S2")
-ACTIONS = ("a0", "a1")
-OBSERVATIONS = ("O1", "O2")
 STAY_OR_GO = ((0.5, 0.5), (0.3, 0.7))
 SWAP = ((0.1, 0.9), (0.9, 0.1))
 REWARDS = (10.0, 0.0)
@@ -27,12 +24,12 @@ SEEN = ((0.75, 0.25), (0.25, 0.75))
 
 def two_state_chain() -> MarkovChain:
     """S1 pays 10, S2 nothing; nobody acts and the state is seen."""
-    return MarkovChain(STAY_OR_GO, REWARDS, states=STATES)
+    return MarkovChain(STAY_OR_GO, REWARDS)
 
 
 def two_state_hmm() -> HMM:
     """The chain behind a curtain: each state shows its own letter with probability .75; it starts in either."""
-    return HMM((0.5, 0.5), STAY_OR_GO, SEEN, states=STATES, observation_names=OBSERVATIONS)
+    return HMM((0.5, 0.5), STAY_OR_GO, SEEN)
 
 
 def two_state_mdp(gamma: float = 0.9) -> MDP:
@@ -40,7 +37,7 @@ def two_state_mdp(gamma: float = 0.9) -> MDP:
 
     Raises NasbookError if gamma is outside [0, 1).
     """
-    return MDP((STAY_OR_GO, SWAP), REWARDS, gamma, states=STATES, actions=ACTIONS)
+    return MDP((STAY_OR_GO, SWAP), REWARDS, gamma)
 
 
 def two_state_pomdp(gamma: float = 0.9) -> POMDP:
@@ -48,8 +45,7 @@ def two_state_pomdp(gamma: float = 0.9) -> POMDP:
 
     Raises NasbookError if gamma is outside [0, 1).
     """
-    names = {"states": STATES, "actions": ACTIONS, "observation_names": OBSERVATIONS}
-    return POMDP((STAY_OR_GO, SWAP), (SEEN, SEEN), REWARDS, gamma, **names)
+    return POMDP((STAY_OR_GO, SWAP), (SEEN, SEEN), REWARDS, gamma)
 
 
 def tiger(gamma: float = 0.95) -> POMDP:

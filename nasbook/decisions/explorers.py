@@ -10,6 +10,7 @@ import numpy as np
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
+from nasbook.decisions.chains import tower
 
 SINGULAR = "the contexts seen are nearly collinear and ridge, (noise / prior)^2, is lost in rounding: take a larger one"
 
@@ -92,7 +93,7 @@ class EpsilonGreedy(LinearModel):
         self.epsilon = checks.share(epsilon, "epsilon")
 
     def probabilities(self, context) -> np.ndarray:
-        return self.epsilon / self.arms + (1 - self.epsilon) * certain(best(self.predict(context)), self.arms)
+        return self.epsilon / self.arms + (1 - self.epsilon) * np.eye(self.arms)[best(self.predict(context))]
 
     def choose(self, context, rng: np.random.Generator) -> int:
         return draw(self.probabilities(context), rng)
@@ -121,7 +122,7 @@ class LinUCB(LinearModel):
         return best(self.scores(context))
 
     def probabilities(self, context) -> np.ndarray:
-        return certain(best(self.scores(context)), self.arms)
+        return np.eye(self.arms)[best(self.scores(context))]
 
 
 class LinearThompsonSampling(LinearModel):
@@ -197,7 +198,7 @@ class UCB1:
         return best(self.index())
 
     def probabilities(self, context=None) -> np.ndarray:
-        return certain(best(self.index()), self.arms)
+        return np.eye(self.arms)[best(self.index())]
 
     def update(self, context, arm: int, reward: float) -> None:
         self.sums[checks.index(arm, self.arms, "arm")] += checks.share(reward, "reward")
@@ -226,7 +227,7 @@ class Exp3:
 
     def estimate(self, arm: int, reward: float) -> np.ndarray:
         """Reward over probability for the pulled arm, zero elsewhere, (arms,): unbiased for every arm's reward."""
-        pulled = certain(checks.index(arm, self.arms, "arm"), self.arms)
+        pulled = np.eye(self.arms)[checks.index(arm, self.arms, "arm")]
         return pulled * checks.share(reward, "reward") / self.probabilities()
 
     def update(self, context, arm: int, reward: float) -> None:
@@ -241,8 +242,7 @@ def best(scores: np.ndarray) -> int:
 
 def draw(probabilities: np.ndarray, rng: np.random.Generator) -> int:
     """An arm drawn from ``probabilities`` (arms,)."""
-    ladder = np.cumsum(probabilities)
-    return int(np.searchsorted(ladder / ladder[-1], checks.generator(rng).random(), side="right"))
+    return int(np.searchsorted(tower(probabilities), checks.generator(rng).random(), side="right"))
 
 
 def solve(matrices: np.ndarray, sides: np.ndarray) -> np.ndarray:
@@ -251,8 +251,3 @@ def solve(matrices: np.ndarray, sides: np.ndarray) -> np.ndarray:
         return np.linalg.solve(matrices, sides)
     except np.linalg.LinAlgError:
         raise NasbookError(SINGULAR) from None
-
-
-def certain(arm: int, arms: int) -> np.ndarray:
-    """All probability on ``arm``, (arms,)."""
-    return (np.arange(arms) == arm).astype(np.float64)

@@ -31,7 +31,7 @@ def leave_one_out(rewards: np.ndarray) -> np.ndarray:
 
     Raises NasbookError for fewer than two rewards.
     """
-    found = _rewards(rewards)
+    found = checks.numbers(rewards, "rewards", (None,))
     if len(found) < 2:
         raise NasbookError("leave-one-out needs at least two rewards in a batch, and got one")
     others = (found.sum() - found) / (len(found) - 1)
@@ -55,7 +55,7 @@ class MovingAverage:
         self.order = one_of(order, ORDERS, "order")
 
     def __call__(self, rewards: np.ndarray) -> np.ndarray:
-        found, before = _rewards(rewards), self.value
+        found, before = checks.numbers(rewards, "rewards", (None,)), self.value
         self.value = self.decay * before + (1 - self.decay) * float(found.mean())
         return found - (before if self.order == "subtract_first" else self.value)
 
@@ -66,7 +66,7 @@ Baseline = float | Callable[[np.ndarray], np.ndarray] | None
 
 def advantages(rewards: np.ndarray, baseline: Baseline = None) -> np.ndarray:
     """(m,) -> (m,): rewards minus their baseline."""
-    found = _rewards(rewards)
+    found = checks.numbers(rewards, "rewards", (None,))
     if callable(baseline):
         return checks.numbers(baseline(found), "advantages", found.shape)
     return found - (0.0 if baseline is None else checks.number(baseline, "baseline"))
@@ -232,13 +232,9 @@ def play(environment, tokens: np.ndarray) -> np.ndarray:
     return totals
 
 
-def _rewards(rewards) -> np.ndarray:
-    return checks.numbers(rewards, "rewards", (None,))
-
-
 def _enumerated(policy: TabularPolicy, rewards) -> tuple[np.ndarray, np.ndarray]:
     """All lists (lists, T) and their rewards (lists,)."""
-    lists = every_list(checks.sizes_of(policy.choices))
+    lists = every_list(policy.choices)
     if hasattr(rewards, "step") or callable(rewards):
         return lists, rewarder(rewards, policy.choices)(lists)
     return lists, checks.numbers(rewards, "rewards", policy.choices, (len(lists),)).ravel()  # (c1, ..., cT) -> (lists,)

@@ -15,7 +15,7 @@ import numpy as np
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
 from nasbook.base.shown import Picture, Shown
-from nasbook.decisions.chains import walk
+from nasbook.decisions.chains import tower, walk
 
 Observations = Sequence[int | str]
 """T >= 1 observations in order of time, as indices or names."""
@@ -126,10 +126,8 @@ class HMM(Shown):
         """
         uniforms = checks.generator(rng).random((2, checks.whole(steps, "steps", least=1)))
         states = walk(self.transitions, self.prior, uniforms[0])
-        towers = np.cumsum(self.emissions, axis=1)  # (S, O)
-        towers /= towers[:, -1:]
-        # (T, O) -> (T,)
-        return states, (uniforms[1][:, None] >= towers[states]).sum(axis=1)
+        towers = tower(self.emissions)[states]  # (S, O) -> (T, O)
+        return states, (uniforms[1][:, None] >= towers).sum(axis=1)  # (T, O) -> (T,)
 
     def draw(self) -> Picture:
         """The model as a graph: states as nodes, observations dashed."""
@@ -188,10 +186,8 @@ class HMM(Shown):
             moved += counts
             np.add.at(emitted.T, seen, gamma)
             reached.append(log_likelihood)
-        better = HMM(
-            begun / begun.sum(), _shares(moved, self.transitions), _shares(emitted, self.emissions),
-            states=self.states, observation_names=self.observation_names,
-        )  # fmt: skip
+        names = {"states": self.states, "observation_names": self.observation_names}
+        better = HMM(begun / begun.sum(), _shares(moved, self.transitions), _shares(emitted, self.emissions), **names)
         return better, fsum(reached)
 
     def _indices(self, observations: Observations) -> np.ndarray:

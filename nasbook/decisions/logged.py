@@ -79,7 +79,8 @@ def direct_method(target, model) -> Estimate:
     At least one of the two has a row a round. The interval knows only how contexts vary; where they do not,
     it is a point and says nothing about the truth. Raises NasbookError for shapes that do not agree.
     """
-    return _mean(_judged(*_agreeing(target, model)))
+    pi, q = _agreeing(target, model)
+    return _mean((pi * q).sum(axis=-1))  # (rounds, arms) -> (rounds,)
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -91,7 +92,7 @@ def doubly_robust(arms, rewards, propensities, target, model) -> Estimate:
     w = importance_weights(arms, propensities, target)
     r = _rewards(rewards, len(w))
     pi, q = _agreeing(target, model, len(w))
-    return _mean(_judged(pi, q) + w * (r - _taken(q, arms)))
+    return _mean((pi * q).sum(axis=-1) + w * (r - _taken(q, arms)))  # (rounds, arms) -> (rounds,)
 
 
 def importance_weights(arms, propensities, target) -> np.ndarray:
@@ -116,10 +117,6 @@ def effective_sample_size(weights) -> float:
         raise NasbookError(f"weights must not be negative nor all zero, and the smallest here is {w.min():g}")
     w = w / w.max()  # so that squares neither overflow nor vanish
     return float(w.sum() ** 2 / (w**2).sum())
-
-
-def _judged(pi: np.ndarray, q: np.ndarray) -> np.ndarray:
-    return (pi * q).sum(axis=-1)  # (rounds, arms) -> (rounds,)
 
 
 def _taken(values: np.ndarray, arms) -> np.ndarray:

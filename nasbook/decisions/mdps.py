@@ -35,6 +35,9 @@ class Solution:
     policy: np.ndarray
     iterations: int
 
+    def __post_init__(self) -> None:
+        self.values.flags.writeable = self.policy.flags.writeable = False
+
 
 class MDP(Shown):
     """A finite Markov decision process with discount ``gamma``.
@@ -134,7 +137,7 @@ class MDP(Shown):
             best = best_actions(q)
             better = q[everywhere, best] - q[everywhere, policy] > _tie(q)[:, 0]  # (S, A) -> (S,)
             if not better.any() or (values <= before).all():
-                return _solution(values, best, iterations)
+                return Solution(values, best, iterations)
             policy, before = np.where(better, best, policy), np.maximum(before, values)
 
     def modified_policy_iteration(self, sweeps: int = 5, tol: float = 1e-9) -> Solution:
@@ -162,6 +165,7 @@ class MDP(Shown):
 
     def _iterate(self, sweeps: int, tol: float) -> Solution:
         tol, gamma, values = checks.positive(tol, "tol"), self.gamma, np.zeros(len(self.states))
+        everywhere = np.arange(len(values))
         largest = np.abs(self._q(values).max(axis=1)).max() / (1 - gamma)
         ratio = max(tol * (1 - gamma) / (8 * largest), np.finfo(np.float64).tiny) if largest else 1
         bound = ceil(log(ratio) / log(gamma)) + 2 if gamma > 0 and ratio < 1 else 2
@@ -175,17 +179,13 @@ class MDP(Shown):
             rounding = 4 * np.finfo(np.float64).eps * np.abs(values).max()
             error = (gamma * np.abs(values - before).max() + rounding) / (1 - gamma)
             if error <= tol:
-                return _solution(values, best_actions(self._q(values)), iterations)
-            values = self._follow(best_actions(q), values, sweeps)
+                return Solution(values, best_actions(self._q(values)), iterations)
+            greedy = best_actions(q)
+            transitions = self.transitions[greedy, everywhere]  # (A, S, S) -> (S, S)
+            rewards = self.expected_rewards[greedy, everywhere]  # (A, S) -> (S,)
+            for _ in range(sweeps):
+                values = rewards + gamma * (transitions @ values)
         raise NasbookError(f"tol is {tol:g}: float64 holds values of this size and gamma to {error:.1g} only")
-
-    def _follow(self, policy: np.ndarray, values: np.ndarray, sweeps: int) -> np.ndarray:
-        everywhere = np.arange(len(values))
-        transitions = self.transitions[policy, everywhere]  # (A, S, S) -> (S, S)
-        rewards = self.expected_rewards[policy, everywhere]  # (A, S) -> (S,)
-        for _ in range(sweeps):
-            values = rewards + self.gamma * (transitions @ values)
-        return values
 
 
 def best_actions(q: np.ndarray) -> np.ndarray:
@@ -195,8 +195,3 @@ def best_actions(q: np.ndarray) -> np.ndarray:
 
 def _tie(q: np.ndarray) -> np.ndarray:
     return TIE * np.abs(q.max(axis=1, keepdims=True))  # (S, A) -> (S, 1)
-
-
-def _solution(values: np.ndarray, policy: np.ndarray, iterations: int) -> Solution:
-    values.flags.writeable = policy.flags.writeable = False
-    return Solution(values, policy, iterations)

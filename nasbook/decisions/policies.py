@@ -15,6 +15,7 @@ from operator import mul
 from typing import Protocol
 
 import numpy as np
+from scipy.special import log_softmax
 
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError
@@ -68,7 +69,7 @@ class TabularPolicy:
             checks.numbers(table, f"tables[{step}]", self.choices[: step + 1]).ravel()
             for step, table in enumerate(tables)
         ]
-        self.parameters = _frozen(np.concatenate(found))
+        self.parameters = checks.numbers(np.concatenate(found), "logits")
 
     @classmethod
     def uniform(cls, choices: Sequence[int]) -> TabularPolicy:
@@ -90,7 +91,7 @@ class TabularPolicy:
         tokens = np.empty((checks.whole(count, "count", 1), len(self.choices)), dtype=np.int64)
         row = np.zeros(count, dtype=np.int64)
         for step, (table, size) in enumerate(zip(self.tables, self.choices)):
-            chance = np.exp(_log_softmax(table.reshape(-1, size)[row]))  # (rows, c) -> (m, c)
+            chance = np.exp(log_softmax(table.reshape(-1, size)[row], axis=1))  # (rows, c) -> (m, c)
             below = rng.random((count, 1)) >= chance.cumsum(axis=1)[:, :-1]  # (m, c - 1)
             tokens[:, step] = below.sum(axis=1)  # (m, c - 1) -> (m,)
             row = row * size + tokens[:, step]
@@ -142,7 +143,7 @@ class TabularPolicy:
         tokens = listed(tokens, self.choices)
         row, first = np.zeros(len(tokens), dtype=np.int64), 0
         for table, size, token in zip(self.tables, self.choices, tokens.T):
-            yield _log_softmax(table.reshape(-1, size)[row]), token, first + row * size
+            yield log_softmax(table.reshape(-1, size)[row], axis=1), token, first + row * size
             row, first = row * size + token, first + table.size
 
 
@@ -178,14 +179,3 @@ def every_list(choices: Sequence[int]) -> np.ndarray:
 def _limited(choices: tuple[int, ...]) -> None:
     if prod(choices) > LISTS:
         raise NasbookError(f"the choices {choices} make {prod(choices):,} token lists: a table holds at most {LISTS:,}")
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    """(m, c) -> (m, c), finite for all finite logits."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:
-    array.flags.writeable = False
-    return array

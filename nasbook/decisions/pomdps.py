@@ -19,7 +19,6 @@ from nasbook.decisions import alpha_vectors
 from nasbook.decisions.alpha_vectors import ValueFunction
 from nasbook.decisions.mdps import MDP
 
-METHODS = ("exact", "pbvi")
 POINTS = 128
 """Beliefs that PBVI's set has at most, if none are given."""
 
@@ -112,7 +111,7 @@ class POMDP(Shown):
         undiscounted value without a horizon, beliefs that are no distributions, more than ``MOST_POINTS`` points, an
         ``rng`` that is no generator, rewards beyond ``LARGEST``, and a model too large for exact backups.
         """
-        one_of(method, METHODS, "method")
+        one_of(method, ("exact", "pbvi"), "method")
         tol = checks.positive(tol, "tol")
         if horizon is not None:
             checks.whole(horizon, "horizon", least=1)
@@ -170,18 +169,16 @@ class POMDP(Shown):
         paid = self._mdp.transition_rewards()
         draws = rng.random((checks.whole(steps, "steps", least=1), 2))
         state = _draw(now, rng.random())
-        states, taken, shown, rewards, beliefs = [state], [], [], [], [now]
+        states, made, beliefs = [state], [], [now]
         for to_state, to_observation in draws:
             action = checks.index(policy(now), len(self.actions), "action", self.actions)
             after = _draw(self.transitions[action, state], to_state)
             observation = _draw(self.observations[action, after], to_observation)
             now, _ = self.update(now, action, observation)
-            taken.append(action)
-            shown.append(observation)
-            rewards.append(paid[action, state, after])
+            made.append((action, observation, paid[action, state, after]))
             beliefs.append(now)
             states.append(state := after)
-        return Trajectory(*map(np.array, (states, taken, shown, rewards, beliefs)))
+        return Trajectory(*map(np.array, (states, *zip(*made), beliefs)))
 
     def draw(self) -> Picture:
         """States as nodes, actions as small squares, observations dashed; a heat map above 12 states."""

@@ -19,11 +19,7 @@ def sarsa_target(reward: float, gamma: float, next_value: float, terminated: boo
 
 
 def expected_sarsa_target(
-    reward: float,
-    gamma: float,
-    next_values: Sequence[float],
-    probabilities: Sequence[float],
-    terminated: bool = False,
+    reward: float, gamma: float, next_values: Sequence[float], probabilities: Sequence[float], terminated: bool = False
 ) -> float:
     """r + gamma sum_a' pi(a' | s') Q(s', a') over the target policy; r alone if the episode is terminated."""
     return reward if terminated else reward + gamma * sum(p * q for p, q in zip(probabilities, next_values))

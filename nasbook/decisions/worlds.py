@@ -125,9 +125,9 @@ def _layout(layout: Sequence[str]) -> tuple[str, ...]:
     grid = tuple(rows) if np.iterable(rows) else ()
     if not grid or not all(isinstance(line, str) and line and len(line) == len(grid[0]) for line in grid):
         raise NasbookError(f"a layout is rows of letters, all of one length, not {layout!r}")
-    for letter in "".join(grid):
-        one_of(letter, LETTERS, "letter in a layout")
     letters = "".join(grid)
+    for letter in letters:
+        one_of(letter, LETTERS, "letter in a layout")
     if letters.count("S") != 1 or not set(letters) & set("GT"):
         raise NasbookError(f"a layout has exactly one S and at least one G or T; this one has {letters.count('S')} S")
     return grid

@@ -1,7 +1,5 @@
 """What can be searched: operations, cells, networks and genotypes."""
 
-from __future__ import annotations
-
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

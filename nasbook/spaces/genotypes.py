@@ -10,7 +10,6 @@ import ast
 import io
 import json
 import tokenize
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -47,13 +46,12 @@ class Genotype(Shown):
 
     def __post_init__(self) -> None:
         for kind in ("normal", "reduce"):
-            nodes = getattr(self, kind)
-            if nodes is None and kind == "reduce":
-                object.__setattr__(self, "reduce_concat", _concat(self.reduce_concat, kind, 4))
-                continue
-            nodes = _nodes(_group(nodes, kind), kind)
+            nodes, concat = getattr(self, kind), getattr(self, f"{kind}_concat")
+            if kind == "normal" or nodes is not None:
+                nodes = _nodes(nodes, kind)
             object.__setattr__(self, kind, nodes)
-            object.__setattr__(self, f"{kind}_concat", _concat(getattr(self, f"{kind}_concat"), kind, len(nodes)))
+            count = 4 if nodes is None else len(nodes)  # GDAS's fixed cell joins four outputs
+            object.__setattr__(self, f"{kind}_concat", _concat(concat, kind, count))
 
     @property
     def kinds(self) -> dict[str, tuple[tuple[Node, ...], tuple[int, ...]]]:
@@ -65,11 +63,8 @@ class Genotype(Shown):
 
     @cached_property
     def _identity(self) -> tuple:
-        def unordered(nodes: tuple[Node, ...] | None) -> tuple | None:
-            return None if nodes is None else tuple(tuple(sorted(node)) for node in nodes)
-
-        reduce_concat = None if self.reduce is None else self.reduce_concat
-        return unordered(self.normal), self.normal_concat, unordered(self.reduce), reduce_concat
+        cells = self.kinds.values()
+        return tuple((tuple(map(tuple, map(sorted, nodes))), concat) for nodes, concat in cells)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Genotype) and self._identity == other._identity
@@ -133,13 +128,7 @@ class Genotype(Shown):
         return cls(**values)
 
     def network(
-        self,
-        channels: int,
-        cells: int,
-        classes: int,
-        auxiliary: bool = False,
-        stem: str = "cifar",
-        seed: int = 0,
+        self, channels: int, cells: int, classes: int, auxiliary: bool = False, stem: str = "cifar", seed: int = 0
     ):
         """The stand-alone network of this cell: :class:`nasbook.spaces.darts.networks.CellNetwork`.
 
@@ -198,36 +187,26 @@ def _is_pair(entry: object) -> bool:
     return isinstance(entry, tuple | list) and len(entry) in (2, 3) and isinstance(entry[0], str)
 
 
-def _group(entries: object, kind: str) -> list:
-    """Nodes from a flat list of pairs, two a node; nested lists pass."""
-    if not isinstance(entries, tuple | list):
-        raise NasbookError(f"the {kind} cell is {entries!r}; it must be a list of nodes")
-    if not entries or not all(_is_pair(entry) for entry in entries):
-        return list(entries)
-    if len(entries) % 2:
-        raise NasbookError(f"the {kind} cell lists {len(entries)} pairs; the flat form has two for each node")
-    return [entries[i : i + 2] for i in range(0, len(entries), 2)]
-
-
 def _nodes(nodes: object, kind: str) -> tuple[Node, ...]:
-    """``nodes`` as tuples, each operation and input checked."""
-    if not isinstance(nodes, tuple | list) or not nodes:
-        raise NasbookError(f"the {kind} cell is {_shorten(repr(nodes))}; it must be a list of at least one node")
+    """``nodes`` as tuples, each operation and input checked; a flat list of pairs has two for each node."""
+    if not isinstance(nodes, tuple | list):
+        raise NasbookError(f"the {kind} cell is {nodes!r}; it must be a list of nodes")
+    if not nodes:
+        raise NasbookError(f"the {kind} cell is []; it must be a list of at least one node")
+    if all(map(_is_pair, nodes)):
+        if len(nodes) % 2:
+            raise NasbookError(f"the {kind} cell lists {len(nodes)} pairs; the flat form has two for each node")
+        nodes = [nodes[i : i + 2] for i in range(0, len(nodes), 2)]
     checked = []
     for index, node in enumerate(nodes):
-        if not isinstance(node, tuple | list) or not node or not all(_is_pair(pair) for pair in node):
-            raise NasbookError(
-                f"node {index + 2} of the {kind} cell is {_shorten(repr(node))}; "
-                "it must be a list of (operation, input) pairs"
-            )
+        where = f"node {index + 2} of the {kind} cell"
+        if not isinstance(node, tuple | list) or not node or not all(map(_is_pair, node)):
+            raise NasbookError(f"{where} is {_shorten(repr(node))}; it must be a list of (operation, input) pairs")
         pairs = []
         for name, source, *_ in node:
             one_of(name, CELL_OPERATIONS, "operation")
             if isinstance(source, bool) or not isinstance(source, Integral) or not 0 <= source < index + 2:
-                raise NasbookError(
-                    f"node {index + 2} of the {kind} cell reads input {source!r}; "
-                    f"its inputs are the integers 0 to {index + 1}"
-                )
+                raise NasbookError(f"{where} reads input {source!r}; its inputs are the integers 0 to {index + 1}")
             pairs.append((str(name), int(source)))
         checked.append(tuple(pairs))
     return tuple(checked)
@@ -242,12 +221,11 @@ def _concat(concat: object, kind: str, nodes: int) -> tuple[int, ...]:
     members = tuple(concat[: nodes + 3]) if valid else ()
     # In a reduction cell the inputs are twice as large as the nodes and cannot stand beside them.
     first = 0 if kind == "normal" else 2
-    whole = all(isinstance(m, Integral) and not isinstance(m, bool) and first <= m < nodes + 2 for m in members)
+    last = nodes + 1
+    whole = all(isinstance(m, Integral) and not isinstance(m, bool) and first <= m <= last for m in members)
     if not valid or not whole or len(set(members)) < len(members):
         given = _shorten(repr(concat))
-        raise NasbookError(
-            f"{kind}_concat is {given}; it must list some of the nodes {first} to {nodes + 1}, each once"
-        )
+        raise NasbookError(f"{kind}_concat is {given}; it must list some of the nodes {first} to {last}, each once")
     return tuple(map(int, members))
 
 
@@ -264,32 +242,15 @@ def _concat_text(concat: tuple[int, ...]) -> str:
     return f"range({first}, {last + 1})" if concat == tuple(range(first, last + 1)) else str(list(concat))
 
 
-class Catalogue(Mapping[str, Genotype]):
+class Catalogue(dict[str, Genotype]):
     """Published cells by name, e.g. ``nb.genotypes["DARTS_V2"]``; an unknown name raises NasbookError."""
 
-    @cached_property
-    def _cells(self) -> dict[str, Genotype]:
-        rows = json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
-        return {name: Genotype(**row) for name, row in rows.items()}
-
-    def __getitem__(self, name: str) -> Genotype:
-        return self._cells[one_of(name, self._cells, "genotype")]
-
-    def get(self, name: str, default: Genotype | None = None) -> Genotype | None:
-        """The cell of that name, or ``default``."""
-        return self._cells.get(name, default)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._cells
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._cells)
-
-    def __len__(self) -> int:
-        return len(self._cells)
+    def __missing__(self, name: str) -> str:
+        return one_of(name, self, "genotype")
 
     def __repr__(self) -> str:
         return f"{len(self)} published cells: {', '.join(self)}"
 
 
-catalogue = Catalogue()
+_rows = json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
+catalogue = Catalogue((name, Genotype(**row)) for name, row in _rows.items())

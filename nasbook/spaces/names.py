@@ -17,10 +17,8 @@ DARTS_OPERATIONS = (
 )
 """The eight candidates of DARTS, SNAS, GDAS, DATA and MSG-DAS. The order is part of the format of ``alphas.npz``."""
 
-PUBLISHED_OPERATIONS = ("sep_conv_7x7", "conv_7x1_1x7", "conv_3x3", "conv_1x1")
-"""Further operations, of published cells and of other spaces."""
-
-CELL_OPERATIONS = DARTS_OPERATIONS + PUBLISHED_OPERATIONS
+CELL_OPERATIONS = (*DARTS_OPERATIONS, "sep_conv_7x7", "conv_7x1_1x7", "conv_3x3", "conv_1x1")
+"""These, and further ones of published cells and of other spaces."""
 
 
 def cell_edges(nodes: int = 4) -> tuple[tuple[int, int], ...]:

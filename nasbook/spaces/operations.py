@@ -158,9 +158,7 @@ def skip(C: int, stride: int, affine: bool, *, rectify: bool = True) -> nn.Modul
     return nn.Identity() if stride == 1 else FactorizedReduce(C, C, affine, rectify=rectify)
 
 
-Maker = Callable[[int, int, bool], nn.Module]
-
-OPERATIONS: dict[str, Maker] = {
+OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "none": lambda C, stride, affine: Zero(stride),
     "max_pool_3x3": lambda C, stride, affine: nn.MaxPool2d(3, stride=stride, padding=1),
     "avg_pool_3x3": lambda C, stride, affine: nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False),

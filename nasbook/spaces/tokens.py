@@ -27,44 +27,6 @@ TRIES = 100_000
 
 
 @dataclass(frozen=True)
-class Product(Spoken):
-    """Every combination of one name from each of ``alternatives``; an architecture is the tuple of its names.
-
-    Raises NasbookError for a decision without alternatives, or with one twice.
-    """
-
-    alternatives: tuple[tuple[str, ...], ...]
-
-    def __post_init__(self) -> None:
-        listed = isinstance(self.alternatives, list | tuple) and len(self.alternatives) > 0
-        if not listed or not all(isinstance(names, list | tuple) and names for names in self.alternatives):
-            raise NasbookError(
-                f"alternatives must list the names of each decision, such as (('a', 'b'), ('c',)), "
-                f"not {self.alternatives!r}"
-            )
-        named = tuple(checks.labels(names, len(names), "alternative", "a") for names in self.alternatives)
-        object.__setattr__(self, "alternatives", named)
-
-    @cached_property
-    def questions(self) -> tuple[Question, ...]:
-        """One for each decision; those between the same names are of the same kind."""
-        return tuple((", ".join(names), names) for names in self.alternatives)
-
-    def decode(self, tokens: Sequence[int]) -> tuple[str, ...]:
-        """(T,) tokens to (T,) names."""
-        return tuple(names[token] for names, token in zip(self.alternatives, check_tokens(self, tokens)))
-
-    def encode(self, architecture: Hashable) -> Tokens:
-        """(T,) names to (T,) tokens. Raises NasbookError for a name that its decision does not have."""
-        if not isinstance(architecture, list | tuple) or len(architecture) != len(self.alternatives):
-            raise NasbookError(f"an architecture here is {len(self.alternatives)} names, not {architecture!r}")
-        return tuple(
-            checks.index(name, len(names), f"alternative of decision {position}", names)
-            for position, (name, names) in enumerate(zip(architecture, self.alternatives))
-        )
-
-
-@dataclass(frozen=True)
 class Genotypes(Spoken):
     """DARTS-type cells: each node sums two operations on two earlier states; the decisions are input, input,
     operation, operation for each node, cell after cell.
@@ -84,14 +46,10 @@ class Genotypes(Spoken):
         checks.whole(self.nodes, "nodes", 1)
         object.__setattr__(self, "operations", check_operations(self.operations, CELL_OPERATIONS))
 
-    @property
-    def _cells(self) -> int:
-        return 2 if self.reduction else 1
-
     @cached_property
     def questions(self) -> tuple[Question, ...]:
         """Four for each node of each cell."""
-        return ask_blocks(self.nodes, self.operations) * self._cells
+        return ask_blocks(self.nodes, self.operations) * (2 if self.reduction else 1)
 
     @cached_property
     def genes(self) -> tuple[Tokens, ...]:
@@ -100,8 +58,7 @@ class Genotypes(Spoken):
         Real et al., section 3: choose the cell, then whether a hidden state or an operation mutates.
         """
         each = 4 * self.nodes
-        starts = range(0, each * self._cells, each)
-        places = [range(start, start + each) for start in starts]
+        places = [range(start, start + each) for start in range(0, len(self.choices), each)]
         return tuple(tuple(p for p in place if (p % 4 < 2) == inputs) for place in places for inputs in (True, False))
 
     def valid(self, tokens: Sequence[int]) -> bool:
@@ -111,7 +68,7 @@ class Genotypes(Spoken):
     def decode(self, tokens: Sequence[int]) -> Genotype:
         """The genotype of (T,) tokens."""
         nodes = read_blocks(check_tokens(self, tokens), self.operations)
-        cells = [nodes[: self.nodes], nodes[self.nodes :]][: self._cells]
+        cells = [nodes[: self.nodes], nodes[self.nodes :]] if self.reduction else [nodes]
         return Genotype(*(part for cell in cells for part in (cell, self._concat(cell))))
 
     def encode(self, architecture: Hashable) -> Tokens:
@@ -124,7 +81,7 @@ class Genotypes(Spoken):
                 tokens += [source for _, source in node] + [self.operations.index(name) for name, _ in node]
             if concat != self._concat(nodes):
                 raise NasbookError(f"{self} holds no cell that concatenates {concat}")
-        if len(tokens) != len(self.choices) or len(kinds) != self._cells or not self.valid(tokens):
+        if len(tokens) != len(self.choices) or ("reduce" in kinds) != bool(self.reduction) or not self.valid(tokens):
             raise NasbookError(f"{self} does not hold {architecture!r}")
         return tuple(tokens)
 
@@ -221,22 +178,3 @@ def mutate(space: TokenSpace, tokens: Sequence[int], rng: np.random.Generator) -
         if is_valid(space, child):
             return child
     raise NasbookError(f"no change of one token leads from {parent} to another architecture of {space}")
-
-
-def neighbours(space: TokenSpace, tokens: Sequence[int]) -> list[Tokens]:
-    """All valid lists that differ from ``tokens`` in exactly one decision, in order of decision and alternative."""
-    parent = check_tokens(space, tokens)
-    found = [
-        (*parent[:position], token, *parent[position + 1 :])
-        for position, alternatives in enumerate(space.choices)
-        for token in range(alternatives)
-        if token != parent[position]
-    ]
-    return [one for one in found if is_valid(space, one)]
-
-
-def distance(first: Sequence[int], second: Sequence[int]) -> int:
-    """In how many decisions two lists differ (Hamming). Raises NasbookError if their lengths differ."""
-    if len(first) != len(second):
-        raise NasbookError(f"the lists have {len(first)} and {len(second)} tokens: only equal lengths can be compared")
-    return sum(a != b for a, b in zip(first, second))

@@ -76,7 +76,6 @@ class MicroNetwork(TwoHeaded):
         self.description = {"genotype": str(genotype), "channels": channels, "cells": cells, "classes": classes}
         self.description |= {"network": "ENAS micro", "auxiliary": auxiliary, "seed": seed}
         self.auxiliary_position = self.sequence.index("reduce", cells // 3 + 1) + 1
-        widths = []
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             far = near = 3 * channels
@@ -91,10 +90,8 @@ class MicroNetwork(TwoHeaded):
                 nodes, concat = kinds[kind]
                 self.cells.append(Cell(nodes, concat, channels, 2 if kind == "reduce" else 1, bare_skips=True))
                 far, near, halved = near, len(concat) * channels, kind == "reduce"
-                widths.append(near)
             self.classifier = nn.Linear(near, classes, bias=False)
-            head = second_classifier(widths[self.auxiliary_position], classes) if auxiliary else None
-            self.auxiliary_head = head
+            self.auxiliary_head = second_classifier(near, classes) if auxiliary else None
         depth = [(place + 1) / len(self.cells) for place, cell in enumerate(self.cells) for _ in range(cell.drops)]
         self.drops, self.drop_shares = len(depth), torch.tensor(depth)  # (drops,)
 
@@ -115,16 +112,14 @@ class SharedCell(nn.Module):
     def __init__(self, channels: int, nodes: int, operations: Sequence[str]) -> None:
         super().__init__()
         self.names = tuple(operations)
-        self.edges = nn.ModuleList(
-            nn.ModuleList(
-                nn.ModuleList(
-                    nn.ModuleList(make_operation(name, channels, 1, searching=False) for name in operations)
-                    for _ in range(block + 2)
-                )
-                for _ in range(2)
-            )
-            for block in range(nodes)
-        )
+
+        def make_edge() -> nn.ModuleList:
+            return nn.ModuleList(make_operation(name, channels, 1, searching=False) for name in operations)
+
+        def make_side(block: int) -> nn.ModuleList:
+            return nn.ModuleList(make_edge() for _ in range(block + 2))
+
+        self.edges = nn.ModuleList(nn.ModuleList(make_side(block) for _ in range(2)) for block in range(nodes))
         self.kernels = nn.ParameterList(nn.Parameter(torch.empty(channels, channels, 1, 1)) for _ in range(nodes))
         for kernel in self.kernels:
             nn.init.kaiming_uniform_(kernel, a=5**0.5)

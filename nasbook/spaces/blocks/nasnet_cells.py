@@ -29,7 +29,6 @@ OPERATIONS = (
     "sep_conv_7x7",
 )
 COMBINATIONS = ("add", "concat")
-KINDS = ("normal", "reduction")
 
 
 class Block(NamedTuple):
@@ -65,7 +64,7 @@ class NasnetCell:
 
     def loose_ends(self, kind: str) -> tuple[int, ...]:
         """The blocks of a cell that no block reads, as states; the cell's output joins them in depth."""
-        cell = {"normal": self.normal, "reduction": self.reduction}[one_of(kind, KINDS, "kind")]
+        cell = getattr(self, one_of(kind, ("normal", "reduction"), "kind"))
         return loose_ends([(block.first, block.second) for block in cell])
 
 

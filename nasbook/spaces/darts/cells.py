@@ -55,12 +55,7 @@ class SearchCell(nn.Module):
         self.nothing = Zero(stride)
 
     def forward(
-        self,
-        far: Tensor,
-        near: Tensor,
-        weights: Tensor,
-        active: list[list[int]],
-        disturb: Disturbance | None = None,
+        self, far: Tensor, near: Tensor, weights: Tensor, active: list[list[int]], disturb: Disturbance | None = None
     ) -> Tensor:
         """``far``, ``near`` (B, C, H, W) preprocessed inputs; ``weights`` (E, O) on their device; ``active[e]``
         the operations that edge e runs; ``disturb`` what befalls their outputs. Returns (B, nodes * C, H', W').
@@ -71,12 +66,7 @@ class SearchCell(nn.Module):
         return torch.cat(states[2:], dim=1)  # (B, nodes * C, H', W')
 
     def blend(
-        self,
-        node: int,
-        states: Sequence[Tensor],
-        weights: Tensor,
-        active: list[list[int]],
-        disturb: Disturbance | None,
+        self, node: int, states: Sequence[Tensor], weights: Tensor, active: list[list[int]], disturb: Disturbance | None
     ) -> Tensor:
         """What ``node`` receives from the ``states`` (B, C, H, W) before it: the sum over its edges of the operations'
         outputs, each times its weight, (B, C, H', W')."""

@@ -43,12 +43,7 @@ class GroupedCell(PartialCell):
         self.grouped = grouped
 
     def forward(
-        self,
-        far: Tensor,
-        near: Tensor,
-        weights: Tensor,
-        active: list[list[int]],
-        disturb: Disturbance | None = None,
+        self, far: Tensor, near: Tensor, weights: Tensor, active: list[list[int]], disturb: Disturbance | None = None
     ) -> Tensor:
         """As :meth:`.SearchCell.forward`: (B, C, H, W) twice and (E, O) to (B, nodes * C, H', W')."""
         dense = all(len(ops) == len(self.edges[0]) for ops in active)
@@ -102,9 +97,8 @@ class _Source:
 
     @cached_property
     def subgrids(self) -> Tensor:
-        pixels = (
-            self.rectified.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
-        )  # (B, H/2, 2, W/2, 2, C)
+        pixels = self.rectified.permute(0, 2, 3, 1)  # (B, H, W, C)
+        pixels = pixels.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # (B, H/2, 2, W/2, 2, C)
         grids = pixels.permute(2, 4, 0, 1, 3, 5).flatten(0, 2)  # (4B, H/2, W/2, C)
         return torch.cat([grids.permute(0, 3, 1, 2)] * self.n, dim=1)  # (4B, n * C, H/2, W/2)
 

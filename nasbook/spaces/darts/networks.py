@@ -11,14 +11,7 @@ from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.spaces.darts.cells import Cell, Disturbance, FixedReductionCell
 from nasbook.spaces.darts.grouped import GroupedCell
-from nasbook.spaces.darts.stacks import (
-    AuxiliaryHead,
-    CellStack,
-    TwoHeaded,
-    channel_divisor,
-    check_sizes,
-    reduction_positions,
-)
+from nasbook.spaces.darts.stacks import AuxiliaryHead, CellStack, TwoHeaded, channel_divisor, reduction_positions
 from nasbook.spaces.names import DARTS_OPERATIONS, Node, cell_edges, edge_count
 
 
@@ -47,7 +40,6 @@ class CellSupernet(CellStack):
             raise NasbookError(f"a searched cell needs an operation, got operations={operations!r}")
         candidates = edge_count(checks.whole(nodes, "nodes", 1)) * len(operations)
         divisor = channel_divisor("cifar", fixed_reduction, channel_share)
-        check_sizes(channels, cells, classes, divisor, operations=candidates)
 
         def make_cell(kind: str, width: int) -> nn.Module:
             if kind == "reduce" and fixed_reduction:
@@ -59,15 +51,7 @@ class CellSupernet(CellStack):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             super().__init__(
-                make_cell,
-                widths,
-                channels,
-                cells,
-                classes,
-                stem="cifar",
-                affine=False,
-                fixed_reduction=fixed_reduction,
-                operations=candidates,
+                make_cell, widths, channels, cells, classes, affine=False, divisor=divisor, operations=candidates
             )
         self.operations = tuple(operations)
         self.nodes = nodes
@@ -157,35 +141,22 @@ class CellNetwork(TwoHeaded, CellStack):
         def make_cell(kind: str, width: int) -> nn.Module:
             if kind not in kinds:
                 return FixedReductionCell(width, affine=True)
-            nodes, concat = kinds[kind]
-            return Cell(nodes, concat, width, 2 if kind == "reduce" else 1)
+            return Cell(*kinds[kind], width, 2 if kind == "reduce" else 1)
 
         widths = {"reduce": 4} | {kind: len(concat) for kind, (_, concat) in kinds.items()}
+        divisor = channel_divisor(stem, "reduce" not in kinds)
+        largest = max(sum(map(len, nodes)) for nodes, _ in kinds.values())
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             super().__init__(
-                make_cell,
-                widths,
-                channels,
-                cells,
-                classes,
-                stem=stem,
-                affine=True,
-                fixed_reduction="reduce" not in kinds,
-                operations=max(sum(map(len, nodes)) for nodes, _ in kinds.values()),
+                make_cell, widths, channels, cells, classes, stem=stem, affine=True, divisor=divisor, operations=largest
             )
             self.auxiliary_position = reduction_positions(cells)[1]
-            self.auxiliary_head = (
-                AuxiliaryHead(self.widths[self.auxiliary_position], classes, stem) if auxiliary else None
-            )
-        self.description = {
-            "channels": channels,
-            "cells": cells,
-            "classes": classes,
-            "auxiliary": auxiliary,
-            "stem": stem,
-            "seed": seed,
-        }
+            width = 4 * channels * widths["reduce"]  # behind the second doubling
+            self.auxiliary_head = AuxiliaryHead(width, classes, stem) if auxiliary else None
+        self.description = dict(
+            channels=channels, cells=cells, classes=classes, auxiliary=auxiliary, stem=stem, seed=seed
+        )
         self.drops = sum(cell.drops for cell in self.cells)
 
     def _run(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:

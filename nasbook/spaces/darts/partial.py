@@ -26,12 +26,7 @@ class PartialCell(SearchCell):
         self.channel_share = channel_share
 
     def forward(
-        self,
-        far: Tensor,
-        near: Tensor,
-        weights: Tensor,
-        active: list[list[int]],
-        disturb: Disturbance | None = None,
+        self, far: Tensor, near: Tensor, weights: Tensor, active: list[list[int]], disturb: Disturbance | None = None
     ) -> Tensor:
         """As :meth:`.SearchCell.forward`: (B, C, H, W) twice and (E, O) to (B, nodes * C, H', W')."""
         states = States(far, near, weights, self.channel_share, self.stride)

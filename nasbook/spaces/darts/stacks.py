@@ -44,9 +44,8 @@ def check_sizes(channels: object, cells: object, classes: object, divisor: int =
     # An operation has about channels**2 weights, and bringing its inputs to its width costs a cell about eight more.
     # With widths of 1, 2 and 4 times the channels a third of the cells each, the mean square is 7 channels**2.
     weights = 7 * cells * channels**2 * (operations + 8) + 16 * channels * classes
-    check_training_memory(
-        weights, cells * (operations + 8), f"a network of {channels} channels, {cells} cells and {classes} classes"
-    )
+    network = f"a network of {channels} channels, {cells} cells and {classes} classes"
+    check_training_memory(weights, cells * (operations + 8), network)
 
 
 def check_training_memory(weights: int, operations: int, network: str) -> None:
@@ -66,7 +65,7 @@ class CellStack(nn.Module):
     """What super-net and stand-alone network share: stem, preprocessing of every cell, classifier.
 
     ``make_cell(kind, channels)`` gives the cell for "normal" or "reduce"; ``widths[kind]`` is the number of nodes
-    that this kind of cell concatenates. ``operations`` of one cell, the largest.
+    that this kind of cell concatenates; ``divisor`` divides ``channels``; ``operations`` of one cell, the largest.
     """
 
     def __init__(
@@ -77,21 +76,20 @@ class CellStack(nn.Module):
         cells: int,
         classes: int,
         *,
-        stem: str,
+        stem: str = "cifar",
         affine: bool,
-        fixed_reduction: bool,
+        divisor: int,
         operations: int,
     ) -> None:
         super().__init__()
         one_of(stem, ["cifar", "imagenet"], "stem")
-        check_sizes(channels, cells, classes, channel_divisor(stem, fixed_reduction), operations=operations)
+        check_sizes(channels, cells, classes, divisor, operations=operations)
         self.sequence = ["reduce" if i in reduction_positions(cells) else "normal" for i in range(cells)]
         self.classes = classes
         if stem == "cifar":
             far = near = 3 * channels
-            self.stems = nn.ModuleList(
-                [nn.Sequential(nn.Conv2d(3, near, 3, padding=1, bias=False), nn.BatchNorm2d(near))]
-            )
+            first = nn.Sequential(nn.Conv2d(3, near, 3, padding=1, bias=False), nn.BatchNorm2d(near))
+            self.stems = nn.ModuleList([first])
         else:
             far = near = channels
             first = nn.Sequential(
@@ -103,13 +101,11 @@ class CellStack(nn.Module):
             self.stems = nn.ModuleList([first, conv(channels, channels, 3, 2, True)])
         after_reduction = stem == "imagenet"
         self.inputs, self.cells = nn.ModuleList(), nn.ModuleList()
-        self.widths = []
         for kind in self.sequence:
             channels *= 2 if kind == "reduce" else 1
             self.inputs.append(Preprocess(far, near, channels, after_reduction=after_reduction, affine=affine))
             self.cells.append(make_cell(kind, channels))
             far, near = near, widths[kind] * channels
-            self.widths.append(near)
             after_reduction = kind == "reduce"
         self.classifier = nn.Linear(near, classes)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.spaces.sentences import Question, Spoken
 from nasbook.spaces.tokens import check_operations, check_tokens
@@ -119,20 +121,12 @@ class EdgeSpace(Spoken):
 
     def index(self, cell: str) -> int:
         """The place of a cell in the sequence: its tokens as the digits of a number."""
-        place = 0
-        for token in self.encode(cell):
-            place = place * len(self.operations) + token
-        return place
+        return int(np.ravel_multi_index(self.encode(cell), self.choices))
 
     def __getitem__(self, place: int) -> str:
         if not -len(self) <= place < len(self):
             raise IndexError(f"the space has {len(self):,} cells, and {place} was asked for")
-        place %= len(self)
-        tokens = []
-        for _ in EDGES:
-            place, token = divmod(place, len(self.operations))
-            tokens.append(token)
-        return self.decode(tokens[::-1])
+        return self.decode(np.unravel_index(place % len(self), self.choices))
 
     def __len__(self) -> int:
         return len(self.operations) ** len(EDGES)

@@ -103,7 +103,8 @@ class GrowingCells(Spoken):
         """The nodes of a string, without those at its end that only sum what is unread before them."""
         names, absent = read_cell(cell), len(self.space.operations)
         decided = next(n for n in range(1, NODES) if names == _finished(_before(names, n), n))
-        rows = [[self.space.operations.index(name) for name in _of(names, node)] for node in range(1, decided + 1)]
+        # the edges into a node are as many as its number, and the last of those decided so far
+        rows = [list(map(self.space.operations.index, _before(names, node)[-node:])) for node in range(1, decided + 1)]
         return tuple((*row, *(absent,) * (NODES - 1 - len(row))) for row in rows)
 
     def first(self) -> list[str]:
@@ -134,10 +135,6 @@ class GrowingCells(Spoken):
 def _before(names: tuple[str, ...], node: int) -> tuple[str, ...]:
     """The operations on the edges into the nodes up to ``node``."""
     return names[: node * (node + 1) // 2]
-
-
-def _of(names: tuple[str, ...], node: int) -> tuple[str, ...]:
-    return _before(names, node)[len(_before(names, node - 1)) :]
 
 
 def _finished(decided: tuple[str, ...], nodes: int) -> tuple[str, ...]:

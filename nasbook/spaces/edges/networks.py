@@ -115,11 +115,9 @@ class EdgeStack(nn.Module):
         for name, value, least in (("channels", channels, 1), ("cells", cells, 1), ("classes", classes, 2)):
             checks.whole(value, name, least)
         # Three stages of 1, 2 and 4 times the channels, their squares 21 in all; an edge has about channels**2 weights.
-        check_training_memory(
-            21 * cells * len(EDGES) * channels**2 + 4 * channels * classes,
-            STAGES * cells * len(EDGES),
-            f"a network of {channels} channels, {cells} cells a stage and {classes} classes",
-        )
+        weights = 21 * cells * len(EDGES) * channels**2 + 4 * channels * classes
+        network = f"a network of {channels} channels, {cells} cells a stage and {classes} classes"
+        check_training_memory(weights, STAGES * cells * len(EDGES), network)
         self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.cells = nn.ModuleList()
         self.blocks = nn.ModuleList()
@@ -131,7 +129,7 @@ class EdgeStack(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.classifier = nn.Linear(channels, classes)
 
-    def run(self, x: Tensor, extra: Iterable[tuple] = repeat(())) -> Tensor:
+    def forward(self, x: Tensor, extra: Iterable[tuple] = repeat(())) -> Tensor:
         """Logits (B, classes) of images (B, 3, H, W); ``extra`` is what each cell takes besides, in their order."""
         if x.shape[-1] % 4 or x.shape[-2] % 4:
             size = f"{x.shape[-2]}x{x.shape[-1]}"
@@ -160,10 +158,6 @@ class EdgeNetwork(EdgeStack):
             torch.default_generator.manual_seed(seed)
             super().__init__(lambda width: EdgeCell(operations, width), channels, cells, classes)
         self.description = {"cell": cell, "channels": channels, "cells": cells, "classes": classes, "seed": seed}
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W)."""
-        return self.run(x)
 
 
 class EdgeSupernet(EdgeStack):
@@ -217,4 +211,4 @@ class EdgeSupernet(EdgeStack):
             for rows in (path.tolist() if path.dim() == 3 else [path.tolist()] * count)
         ]
         self.executed = sum(len(edge) for plan in plans for edge in plan)
-        return self.run(x, ((weights, plan, disturb) for weights, plan in zip(each.to(x.device), plans)))
+        return super().forward(x, ((weights, plan, disturb) for weights, plan in zip(each.to(x.device), plans)))

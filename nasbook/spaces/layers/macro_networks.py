@@ -71,11 +71,8 @@ class _MacroStack(nn.Module):
         if channels % 2:
             raise NasbookError(f"channels is {channels}; reductions halve it: try {channels + 1}")
         # A layer has its operation behind a 1x1 convolution, and is halved twice, once for each reduction.
-        check_training_memory(
-            4 * layers * channels**2 + channels * classes,
-            4 * layers,
-            f"a network of {channels} channels, {layers} layers and {classes} classes",
-        )
+        network = f"a network of {channels} channels, {layers} layers and {classes} classes"
+        check_training_memory(4 * layers * channels**2 + channels * classes, 4 * layers, network)
         self.pools = macro_pools(layers)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
@@ -132,16 +129,11 @@ class MacroSupernet(_MacroStack):
         operations: Sequence[str] = MACRO_OPERATIONS,
         seed: int = 0,
     ) -> None:
-        self_operations = tuple(operations)
-        super().__init__(
-            lambda number, width: SharedLayer(self_operations, width, number == 0),
-            channels,
-            layers,
-            classes,
-            grow=1,
-            seed=seed,
-        )
-        self.operations = self_operations
+        def make_layer(number: int, width: int) -> SharedLayer:
+            return SharedLayer(operations, width, number == 0)
+
+        super().__init__(make_layer, channels, layers, classes, grow=1, seed=seed)
+        self.operations = tuple(operations)
 
     def forward(self, x: Tensor, arc: MacroArc, disturb: Disturbance | None = None) -> Tensor:
         """Logits (B, classes) of images (B, 3, H, W) by ``arc``; the rest of the weights stays idle.
@@ -191,16 +183,11 @@ class MacroNetwork(_MacroStack):
     ) -> None:
         if max(arc.operations) >= len(operations):
             raise NasbookError(f"the arc has an operation {max(arc.operations)}, and there are {len(operations)}")
-        super().__init__(
-            lambda number, width: FinalLayer(
-                operations[arc.operations[number]], width, sum(arc.skips[number]), number == 0
-            ),
-            channels,
-            len(arc.operations),
-            classes,
-            grow=2,
-            seed=seed,
-        )
+
+        def make_layer(number: int, width: int) -> FinalLayer:
+            return FinalLayer(operations[arc.operations[number]], width, sum(arc.skips[number]), number == 0)
+
+        super().__init__(make_layer, channels, len(arc.operations), classes, grow=2, seed=seed)
         self.arc = arc
         self.description = {"network": "ENAS macro", "arc": str(arc), "operations": list(operations)}
         self.description |= {"channels": channels, "classes": classes, "seed": seed}

@@ -48,7 +48,8 @@ class TreeCell(nn.Module):
             if number < self.tree.leaves:
                 one, other = of_input[number], of_state[number]
             else:
-                one, other = (values[place] for place in self.tree.below[number - self.tree.leaves])
+                below = 2 * (number - self.tree.leaves)  # nodes in order of their number, taken in pairs
+                one, other = values[below : below + 2]
             combined = combine(node.combination, one, other)
             if number == self.tree.memory:
                 memory = combined

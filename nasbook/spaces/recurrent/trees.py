@@ -47,8 +47,7 @@ class RecurrentTree:
     memory: int
 
     def __post_init__(self) -> None:
-        leaves = (len(self.nodes) + 1) // 2
-        if len(self.nodes) % 2 == 0 or leaves < 2 or leaves & (leaves - 1):
+        if len(self.nodes) % 2 == 0 or self.leaves < 2 or self.leaves & (self.leaves - 1):
             raise NasbookError(f"a tree has 3, 7, 15, ... nodes (2, 4, 8, ... leaves), not {len(self.nodes)}")
         for combination, activation in (*self.nodes, self.inject):
             one_of(combination, COMBINATIONS, "combination")
@@ -60,11 +59,6 @@ class RecurrentTree:
     def leaves(self) -> int:
         """b, the base of the tree."""
         return (len(self.nodes) + 1) // 2
-
-    @property
-    def below(self) -> tuple[tuple[int, int], ...]:
-        """The two nodes below each node that is no leaf, (b - 1): nodes in order of their number, taken in pairs."""
-        return tuple((2 * place, 2 * place + 1) for place in range(self.leaves - 1))
 
     def __str__(self) -> str:
         return f"{' '.join(map(str, self.nodes))} | {self.inject} into {self.into}, memory from {self.memory}"
@@ -84,15 +78,12 @@ class RecurrentTrees(Spoken):
         if checks.whole(self.base, "base", 2) & (self.base - 1):
             raise NasbookError(f"base is {self.base}: a complete binary tree has 2, 4, 8, ... leaves")
 
-    @property
-    def _nodes(self) -> int:
-        return 2 * self.base - 1
-
     @cached_property
     def questions(self) -> tuple[Question, ...]:
         """Two for each node and for the injection, then the two nodes of the memory."""
         pair = (("combination", COMBINATIONS), ("activation", ACTIVATIONS))
-        return pair * (self._nodes + 1) + (("node", tuple(map(str, range(self._nodes)))),) * 2
+        place = ("node", tuple(map(str, range(2 * self.base - 1))))
+        return pair * (2 * self.base) + (place, place)
 
     def decode(self, tokens: Sequence[int]) -> RecurrentTree:
         """The cell of a token list (4b + 2,)."""
@@ -108,10 +99,3 @@ class RecurrentTrees(Spoken):
         for node in (*architecture.nodes, architecture.inject):
             tokens += [COMBINATIONS.index(node.combination), ACTIVATIONS.index(node.activation)]
         return (*tokens, architecture.into, architecture.memory)
-
-
-def perplexity_reward(perplexity: float, scale: float = 80.0) -> float:
-    """The paper's reward of a language model, scale / perplexity^2. Raises NasbookError below perplexity 1."""
-    if not checks.number(perplexity, "perplexity") >= 1:
-        raise NasbookError(f"perplexity is {perplexity:g}: it is at least 1")
-    return checks.positive(scale, "scale") / perplexity**2
