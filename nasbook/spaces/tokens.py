@@ -27,6 +27,44 @@ TRIES = 100_000
 
 
 @dataclass(frozen=True)
+class Product(Spoken):
+    """Every combination of one name from each of ``alternatives``; an architecture is the tuple of its names.
+
+    Raises NasbookError for a decision without alternatives, or with one twice.
+    """
+
+    alternatives: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        listed = isinstance(self.alternatives, list | tuple) and len(self.alternatives) > 0
+        if not listed or not all(isinstance(names, list | tuple) and names for names in self.alternatives):
+            raise NasbookError(
+                f"alternatives must list the names of each decision, such as (('a', 'b'), ('c',)), "
+                f"not {self.alternatives!r}"
+            )
+        named = tuple(checks.labels(names, len(names), "alternative", "a") for names in self.alternatives)
+        object.__setattr__(self, "alternatives", named)
+
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """One for each decision; those between the same names are of the same kind."""
+        return tuple((", ".join(names), names) for names in self.alternatives)
+
+    def decode(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        """(T,) tokens to (T,) names."""
+        return tuple(names[token] for names, token in zip(self.alternatives, check_tokens(self, tokens)))
+
+    def encode(self, architecture: Hashable) -> Tokens:
+        """(T,) names to (T,) tokens. Raises NasbookError for a name that its decision does not have."""
+        if not isinstance(architecture, list | tuple) or len(architecture) != len(self.alternatives):
+            raise NasbookError(f"an architecture here is {len(self.alternatives)} names, not {architecture!r}")
+        return tuple(
+            checks.index(name, len(names), f"alternative of decision {position}", names)
+            for position, (name, names) in enumerate(zip(architecture, self.alternatives))
+        )
+
+
+@dataclass(frozen=True)
 class Genotypes(Spoken):
     """DARTS-type cells: each node sums two operations on two earlier states; the decisions are input, input,
     operation, operation for each node, cell after cell.
@@ -178,3 +216,22 @@ def mutate(space: TokenSpace, tokens: Sequence[int], rng: np.random.Generator) -
         if is_valid(space, child):
             return child
     raise NasbookError(f"no change of one token leads from {parent} to another architecture of {space}")
+
+
+def neighbours(space: TokenSpace, tokens: Sequence[int]) -> list[Tokens]:
+    """All valid lists that differ from ``tokens`` in exactly one decision, in order of decision and alternative."""
+    parent = check_tokens(space, tokens)
+    found = [
+        (*parent[:position], token, *parent[position + 1 :])
+        for position, alternatives in enumerate(space.choices)
+        for token in range(alternatives)
+        if token != parent[position]
+    ]
+    return [one for one in found if is_valid(space, one)]
+
+
+def distance(first: Sequence[int], second: Sequence[int]) -> int:
+    """In how many decisions two lists differ (Hamming). Raises NasbookError if their lengths differ."""
+    if len(first) != len(second):
+        raise NasbookError(f"the lists have {len(first)} and {len(second)} tokens: only equal lengths can be compared")
+    return sum(a != b for a, b in zip(first, second))

@@ -4,7 +4,6 @@ from collections import Counter, deque
 
 import numpy as np
 import pytest
-from lists import Product, distance
 from scipy import stats
 from tables import TinyTable
 
@@ -13,7 +12,7 @@ from nasbook import trials
 from nasbook.searchers import evolution, random_search
 from nasbook.searchers.evolution import Individual, best_of_sample, child_of, remove
 from nasbook.spaces import tokens
-from nasbook.spaces.tokens import Genotypes
+from nasbook.spaces.tokens import Genotypes, Product
 from nasbook.trials.evaluators import Function, Lookup
 
 SPACE = Product((("a", "b", "c", "d"),) * 6)
@@ -115,7 +114,7 @@ def test_the_parent_has_the_rank_that_tournaments_give(replacement):
 def test_children_differ_from_their_parent_in_one_gene_or_are_it_with_the_given_chance():
     trial = evolve(evaluations=3000, population=10, sample=3, identity=0.2)
     names = [trial.space.encode(one) for one in trial.ledger.architectures]
-    changed = [distance(names[child], names[parent]) for child, parent, _ in lives(trial)]
+    changed = [tokens.distance(names[child], names[parent]) for child, parent, _ in lives(trial)]
     assert set(changed) == {0, 1}
     assert stats.binomtest(changed.count(0), len(changed), 0.2).pvalue > 1e-4
     assert child_of(Individual((0,) * 6, 0.0, 0), trial) != (1,) * 6

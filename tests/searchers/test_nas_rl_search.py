@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from lists import Product
 from rl import TABLE, played, value
 from torch.nn import functional as F
 
@@ -12,6 +11,7 @@ from nasbook.searchers import nas_rl
 from nasbook.searchers.controllers import Controller
 from nasbook.spaces.layers.skip_layers import SkipLayers
 from nasbook.spaces.layers.skip_networks import build
+from nasbook.spaces.tokens import Product
 from nasbook.trials.evaluators import ChildFailed, Function, Lookup
 
 

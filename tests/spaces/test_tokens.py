@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from lists import Product, distance, neighbours
 from scipy import stats
 
 import nasbook as nb
 from nasbook.spaces import tokens
 from nasbook.spaces.edges.cells import EdgeSpace
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.tokens import Genotypes
+from nasbook.spaces.tokens import Genotypes, Product
 
 SMALL = Product((("a", "b"), ("c",), ("d", "e", "f")))
 TWO_NODES = Genotypes(("skip_connect", "sep_conv_3x3"), nodes=2, reduction=False)
@@ -60,9 +59,9 @@ def test_a_mutation_changes_exactly_one_gene_and_stays_valid(space, seed):
     rng = np.random.default_rng(seed)
     parent = tokens.random_tokens(space, rng)
     child = tokens.mutate(space, parent, rng)
-    assert distance(parent, child) == 1
+    assert tokens.distance(parent, child) == 1
     assert tokens.is_valid(space, child) and all(0 <= t < n for t, n in zip(child, space.choices))
-    assert child in neighbours(space, parent)
+    assert child in tokens.neighbours(space, parent)
 
 
 def test_mutations_of_a_space_without_groups_are_uniform_over_decision_then_alternative():
@@ -89,7 +88,7 @@ def test_mutations_of_a_cell_choose_cell_and_kind_first():
 def test_neighbours_are_the_valid_lists_at_distance_one(space):
     every = list(tokens.every(space))
     for parent in every[:: max(1, len(every) // 7)]:
-        assert sorted(neighbours(space, parent)) == [o for o in every if distance(o, parent) == 1]
+        assert sorted(tokens.neighbours(space, parent)) == [o for o in every if tokens.distance(o, parent) == 1]
 
 
 def test_mutated_cells_have_inputs_before_their_node_and_can_be_built():
@@ -128,6 +127,9 @@ class Nothing:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
+        (lambda: Product(()), "alternatives must list"),
+        (lambda: Product((("a", "a"),)), "alternative names must be 2 different"),
+        (lambda: Product("ab"), "alternatives must list"),
         (lambda: Genotypes(("conv",)), "unknown operation 'conv'"),
         (lambda: Genotypes(("skip_connect",) * 2), "different"),
         (lambda: Genotypes(7), "operations must list"),
@@ -145,6 +147,7 @@ class Nothing:
         (lambda: tokens.check_space(3), "int without choices"),
         (lambda: tokens.random_tokens(SMALL, 0), "rng is 0"),
         (lambda: tokens.mutate(Product((("a",),)), (0,), np.random.default_rng(0)), "no change of one token"),
+        (lambda: tokens.distance((0,), (0, 1)), "1 and 2 tokens"),
     ],
 )
 def test_bad_input_is_one_sentence(call, said):

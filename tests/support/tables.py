@@ -4,10 +4,9 @@ import zlib
 from collections import namedtuple
 
 import numpy as np
-from lists import Product
 
 from nasbook.base.errors import NasbookError
-from nasbook.spaces.tokens import every
+from nasbook.spaces.tokens import Product, every
 
 SPACE = Product((("a", "b", "c", "d"),) * 3)
 Best = namedtuple("Best", "architecture accuracy")

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from lists import Product
 from torch import nn
 
 import nasbook as nb
 from nasbook import trials
 from nasbook.datasets.splits import split
+from nasbook.spaces.tokens import Product
 from nasbook.trials import children
 from nasbook.trials.evaluators import SharedWeights, Training
 from nasbook.trials.ledger import Ledger

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from lists import Product
 from tables import TinyTable
 
 import nasbook as nb
 from nasbook import trials
 from nasbook.runs.folder import update_manifest
 from nasbook.runs.run import Run
+from nasbook.spaces.tokens import Product
 from nasbook.trials.evaluators import Function, Lookup
 
 SPACE = Product((("a", "b", "c", "d"),) * 5)

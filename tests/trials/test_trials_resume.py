@@ -8,11 +8,11 @@ import sys
 import time
 
 import pytest
-from lists import Product
 from tables import TinyTable
 
 from nasbook import trials
 from nasbook.runs.run import Run
+from nasbook.spaces.tokens import Product
 from nasbook.trials.evaluators import Function, Lookup
 
 SCRIPT = """
@@ -21,7 +21,7 @@ import numpy as np
 import nasbook as nb
 from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
 from nasbook.spaces.blocks.pnas_cells import PnasCells
-from lists import Product
+from nasbook.spaces.tokens import Product
 
 class Slow(Evaluator):
     "A noisy score; every seventh child fails."
@@ -46,7 +46,7 @@ nb.trials.run(method, space=space, evaluator=Slow(), seed=3, out=folder, evaluat
 def start(method, folder, batch):
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, method, str(folder), str(batch)],
-        env={**os.environ, "NASBOOK_PROGRESS": "off", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "NASBOOK_PROGRESS": "off", "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
     )

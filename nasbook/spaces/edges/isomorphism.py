@@ -143,3 +143,12 @@ def published_string(cell: str, rule: str = "published") -> str:
             terms = [term for term in terms if term != "#"] or ["#"]
         nodes.append(terms)
     return "+".join(sorted(nodes[-1]))
+
+
+def connected(cell: str) -> bool:
+    """Whether a path of operations other than ``none`` leads from the input to the output."""
+    reached = {0}
+    for name, (target, source) in zip(read_cell(cell), EDGES):
+        if name != "none" and source in reached:
+            reached.add(target)
+    return NODES - 1 in reached

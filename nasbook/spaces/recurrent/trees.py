@@ -99,3 +99,10 @@ class RecurrentTrees(Spoken):
         for node in (*architecture.nodes, architecture.inject):
             tokens += [COMBINATIONS.index(node.combination), ACTIVATIONS.index(node.activation)]
         return (*tokens, architecture.into, architecture.memory)
+
+
+def perplexity_reward(perplexity: float, scale: float = 80.0) -> float:
+    """The paper's reward of a language model, scale / perplexity^2. Raises NasbookError below perplexity 1."""
+    if not checks.number(perplexity, "perplexity") >= 1:
+        raise NasbookError(f"perplexity is {perplexity:g}: it is at least 1")
+    return checks.positive(scale, "scale") / perplexity**2

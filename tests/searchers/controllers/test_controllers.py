@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from lists import Product
 from scipy import stats
 
 from nasbook import NasbookError
@@ -15,7 +14,7 @@ from nasbook.spaces.blocks.nasnet_cells import NasnetCells
 from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EdgeSpace
 from nasbook.spaces.layers.skip_layers import SkipLayers
 from nasbook.spaces.recurrent.trees import RecurrentTrees
-from nasbook.spaces.tokens import every
+from nasbook.spaces.tokens import Product, every
 
 TINY = SkipLayers(2, (1, 3), (3,), (4, 8))
 """4 x 4 x 2 architectures, METHODS section 1, test (c)."""

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EDGES, EdgeSpace, read_cell, write_cell
-from nasbook.spaces.edges.isomorphism import canonical_form, classes, correspondence, published_string
+from nasbook.spaces.edges.isomorphism import canonical_form, classes, connected, correspondence, published_string
 from nasbook.spaces.edges.networks import EdgeCell, EdgeNetwork
 from nasbook.spaces.operations import conv
 from nasbook.trials.tables import nasbench201
@@ -34,6 +34,10 @@ def test_a_representative_comes_first_and_carries_nothing_that_leads_nowhere():
         for edge, operation in enumerate(chosen):
             without = write_cell((*chosen[:edge], "none", *chosen[edge + 1 :]))
             assert operation == "none" or canonical_form(without) != canonical_form(name), (name, edge)
+
+
+def test_cells_that_connect_input_to_output():
+    assert sum(map(connected, NASBENCH201)) == 15_284
 
 
 def test_the_published_strings_themselves():

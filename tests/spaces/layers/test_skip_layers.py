@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from lists import Product
 from torch.nn import functional as F
 
 from nasbook import NasbookError
@@ -11,7 +10,7 @@ from nasbook.spaces.cost import cost
 from nasbook.spaces.layers.skip_layers import Layer, SkipLayers, SkipStack
 from nasbook.spaces.layers.skip_networks import SkipNetwork, build, side_by_side
 from nasbook.spaces.sentences import Slot, steps_of
-from nasbook.spaces.tokens import every, mutate, random_tokens, size
+from nasbook.spaces.tokens import Product, every, mutate, random_tokens, size
 
 TINY = SkipLayers(2, (1, 3), (3,), (4, 8))
 STRIDED = SkipLayers(3, (1, 3), (1, 3), (4, 8), (1, 2, 3))

@@ -7,7 +7,7 @@ import torch
 from nasbook import NasbookError
 from nasbook.spaces.blocks.nasnet_cells import Block, NasnetCell, NasnetCells
 from nasbook.spaces.recurrent.cells import TreeCell
-from nasbook.spaces.recurrent.trees import Node, RecurrentTree, RecurrentTrees
+from nasbook.spaces.recurrent.trees import Node, RecurrentTree, RecurrentTrees, perplexity_reward
 from nasbook.spaces.tokens import every, random_tokens, size
 
 WORKED = RecurrentTree(
@@ -103,6 +103,11 @@ def test_token_lists_come_back():
     ]
 
 
+def test_the_reward_of_a_language_model():
+    assert perplexity_reward(62.4) == pytest.approx(80 / 62.4**2)
+    assert perplexity_reward(4.0, 8.0) == 0.5
+
+
 # --- NASNet's cells
 
 
@@ -140,6 +145,7 @@ def test_loose_ends_are_the_blocks_that_nobody_reads():
         (lambda: RecurrentTrees(4).encode(WORKED), "4 leaves"),
         (lambda: TreeCell("tree", 1, 1), "needs a RecurrentTree"),
         (lambda: TreeCell(WORKED, 0, 1), "inputs is 0"),
+        (lambda: perplexity_reward(0.5), "at least 1"),
         (lambda: NasnetCells(0), "blocks is 0"),
         (lambda: NasnetCells(1).encode(WORKED), "two cells of 1 blocks"),
         (lambda: NasnetCell((Block(0, 2, "identity", "identity", "add"),), ()), "state before block 0"),
