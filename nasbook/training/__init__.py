@@ -6,6 +6,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["loop", "memory", "numerics", "scoring", "search", "standalone", "state", "steps", "unrolled"],
+    submodules=["bilevel", "loop", "memory", "numerics", "scoring", "standalone", "state", "steps", "unrolled"],
     submod_attrs={"unrolled": ["architecture_gradient"]},
 )

@@ -275,7 +275,7 @@ def test_drawing_imports_neither_torch_nor_matplotlib():
         "from nasbook.drawing.figures import cells, gallery, traces\n"
         "from nasbook.drawing.parts import source\n"
         "from nasbook.drawing.scrubber import frames\n"
-        "heavy = {'torch', 'matplotlib', 'ipywidgets', 'nasbook.runs', 'nasbook.searchers.darts', 'nasbook.trials.running'}\n"
+        "heavy = {'torch', 'matplotlib', 'ipywidgets', 'nasbook.runs', 'nasbook.searchers.darts'}\n"
         "assert not heavy & set(sys.modules)"
     )
     subprocess.run(
