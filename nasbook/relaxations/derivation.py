@@ -6,22 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.relaxations.samplers import code_probability
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node, cell_edges, state_name
 
-COLUMNS = [
-    "kind",
-    "node",
-    "decision",
-    "chosen",
-    "probability",
-    "runner_up",
-    "runner_up_probability",
-    "margin",
-]
+COLUMNS = ["kind", "node", "decision", "chosen", "probability", "runner_up", "runner_up_probability", "margin"]
 
 INPUTS = 2
 """How many edges a node keeps under DARTS's rule."""
@@ -186,12 +178,7 @@ def _by_kind(laws: Mapping[str, np.ndarray], cell: CellRule) -> tuple[Genotype, 
 
 
 def _softmax(alphas: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    laws = {}
-    for kind, alpha in alphas.items():
-        alpha = _numbers(kind, alpha)
-        p = np.exp(alpha - alpha.max(axis=-1, keepdims=True))
-        laws[kind] = p / p.sum(axis=-1, keepdims=True)
-    return laws
+    return {kind: softmax(_numbers(kind, alpha), axis=-1) for kind, alpha in alphas.items()}
 
 
 def _numbers(kind: str, alpha: np.ndarray) -> np.ndarray:
