@@ -61,15 +61,6 @@ class Evaluator(ABC):
         return np.array([judged(self, job)[0] for job in jobs], dtype=np.float64)
 
 
-def check_evaluator(evaluator: Evaluator) -> Evaluator:
-    """``evaluator`` if it is one. Raises NasbookError otherwise."""
-    if not isinstance(evaluator, Evaluator):
-        raise NasbookError(
-            f"evaluator is a {type(evaluator).__name__}; it must be one of nb.evaluators, such as Function(f)"
-        )
-    return evaluator
-
-
 def check_list(architectures: Iterable[Hashable]) -> list[Hashable]:
     """``architectures`` as a list. Raises NasbookError for one that stands alone."""
     if isinstance(architectures, str) or not isinstance(architectures, Iterable):
