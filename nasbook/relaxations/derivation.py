@@ -80,8 +80,7 @@ def probable_code_rule(
     ``laws`` maps a kind of cell to the probabilities (E, O) of one draw on each edge. ``per`` "node" lets a node
     draw among all its pairs (input, operation), each edge with the same share and all ``none`` as one outcome;
     "edge" decides each edge alone. ``none`` is dropped from the result; a node that would be left with nothing
-    keeps its most probable operation. A code is the top-i set for some i, since a set grows more probable with
-    its members; ties go to the smaller i and the lower index.
+    keeps its most probable operation. Which code that is: :func:`most_probable_code`.
 
     Returns the genotype, and one row for each code: what it holds, how the second most probable differs, and the
     margin between their probabilities.

@@ -22,12 +22,7 @@ class Setting(NamedTuple):
 
 
 def discretisations(
-    laws: Mapping[str, np.ndarray],
-    operations: Sequence[str],
-    nodes: int,
-    *,
-    draws: int,
-    thresholds: Sequence[float],
+    laws: Mapping[str, np.ndarray], operations: Sequence[str], nodes: int, *, draws: int, thresholds: Sequence[float]
 ) -> dict[Setting, Genotype]:
     """The cell of every rule at every threshold, with ``none`` in the contest and without.
 
