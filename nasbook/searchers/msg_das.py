@@ -79,11 +79,8 @@ def paths(search: Search) -> dict[str, Tensor]:
 
 def subgraphs(search: Search) -> dict[str, Tensor]:
     """K fresh sub-graphs that share no operation: for each kind of cell (K, E, O)."""
-
-    def draw(alpha: Tensor) -> Tensor:
-        return samplers.top_k(alpha, search.tau, k=search.config.subgraphs, generator=search.draws)
-
-    return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
+    how = {"k": search.config.subgraphs, "generator": search.draws}
+    return {kind: samplers.top_k(alpha, search.tau, **how) for kind, alpha in search.alphas.items()}
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -105,16 +105,8 @@ def derive(search: Search) -> tuple[Genotype, pd.DataFrame]:
         order = sorted(range(len(drawn)), key=lambda i: -scores[i])[:kept]
         drawn, scores = [drawn[i] for i in order], [scores[i] for i in order]
     best, second = (genotype_of(one, config) for one in drawn[:2])
-    row = [
-        "all",
-        -1,
-        "accuracy with shared weights",
-        str(best),
-        scores[0],
-        str(second),
-        scores[1],
-        scores[0] - scores[1],
-    ]
+    chosen, runner_up = (str(best), scores[0]), (str(second), scores[1])
+    row = ["all", -1, "accuracy with shared weights", *chosen, *runner_up, scores[0] - scores[1]]
     return best, pd.DataFrame([row], columns=COLUMNS)
 
 
