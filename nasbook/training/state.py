@@ -16,16 +16,15 @@ from nasbook.base.config import LoopConfig
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
-from nasbook.runs.record import Record
 from nasbook.spaces.darts.cells import Disturbance
 from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.darts.stacks import channel_divisor, check_sizes
-from nasbook.spaces.names import DARTS_OPERATIONS, cell_edges, edge_count
+from nasbook.spaces.names import DARTS_OPERATIONS, edge_count
 from nasbook.spaces.operations import OPERATIONS
+from nasbook.training.loop import Learner, descent
 from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
 
 Splits = Literal["weights", "alphas"]
-GENERATORS = ("draws", "augmentation", "noise")
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -103,7 +102,7 @@ class SearchConfig(LoopConfig):
 
 
 @dataclass
-class Search:
+class Search(Learner):
     """Everything that changes during a search, with the config and the data that do not.
 
     ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits (E, O). ``betas``: cell kind to
@@ -112,6 +111,8 @@ class Search:
     ``step`` counts batches, ``tau`` is the present temperature if there is one, ``batches`` the present images and
     labels of each split that takes a step, ``totals`` the sums of the present epoch.
     """
+
+    GENERATORS = ("draws", "augmentation", "noise")
 
     config: SearchConfig
     data: ImageData
@@ -126,12 +127,8 @@ class Search:
     draws: torch.Generator
     augmentation: torch.Generator
     noise: torch.Generator
-    record: Record = field(default_factory=Record)
-    step: int = 0
     tau: float | None = None
-    seconds: float = 0.0
     batches: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    totals: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def architecture(self) -> list[Tensor]:
@@ -181,15 +178,10 @@ class Search:
 
     def state_dict(self) -> dict:
         """All that a bit-exact continuation needs, as tensors and plain values."""
-        return {
-            **{name: part.state_dict() for name, part in self._parts().items()},
+        return super().state_dict() | {
             "alphas": {kind: alpha.detach() for kind, alpha in self.alphas.items()},
             "betas": {kind: beta.detach() for kind, beta in self.betas.items()},
             "graded": [name for name, weight in self.net.named_parameters() if weight.grad is not None],
-            **{name: getattr(self, name).get_state() for name in GENERATORS},
-            "step": self.step,
-            "seconds": self.seconds,
-            "totals": self.totals,
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -198,8 +190,7 @@ class Search:
         Raises NasbookError for the state of another search, or of a nasbook that kept other things.
         """
         try:
-            for name, part in self._parts().items():
-                part.load_state_dict(state[name])
+            super().load_state_dict(state)
             with torch.no_grad():
                 for name in ("alphas", "betas"):
                     for kind, logits in getattr(self, name).items():
@@ -210,15 +201,10 @@ class Search:
                 # with legacy_zero_grad these keep a gradient of zeros, and move on
                 weight = self.net.get_parameter(name)
                 weight.grad = torch.zeros_like(weight)
-            for name in GENERATORS:
-                getattr(self, name).set_state(state[name])
-            self.step, self.seconds = state["step"], state["seconds"]
-            totals, device = state["totals"], next(self.net.parameters()).device
         except (KeyError, RuntimeError, ValueError) as error:
             raise NasbookError(
                 f"the checkpoint is not one of this search in this version of nasbook ({error}): choose another folder"
             ) from error
-        self.totals = {name: total.to(device) if hasattr(total, "to") else total for name, total in totals.items()}
 
 
 def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) -> Search:
@@ -235,7 +221,9 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
         channel_share=config.share,
         seed=config.seed,
     ).to(device, memory_format=memory_format(device, config.channels_last))
-    edges = len(cell_edges(config.nodes))
+    edges = edge_count(config.nodes)
+    both = torch.cat([parts["weights"], parts["alphas"]])  # (N_weights + N_alphas,)
+    trained_on = parts if len(config.updates) > 1 else {"weights": both}
     alphas = _initial_logits(config, "alphas", edges, len(config.operations))
     betas = _initial_logits(config, "betas", edges) if config.weighs_edges else {}
     return Search(
@@ -245,14 +233,7 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
         net=net,
         alphas=alphas,
         betas=betas,
-        weight_optimizer=torch.optim.SGD(
-            net.parameters(),
-            config.weight_lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            # not fused: the fused step demands that all weights have momentum, and idle operations have none
-            foreach=True,
-        ),
+        weight_optimizer=descent(net, config, config.weight_lr, nesterov=False, fused=False),
         alpha_optimizer=torch.optim.Adam(
             [*alphas.values(), *betas.values()],
             config.alpha_lr,
@@ -260,7 +241,7 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
             weight_decay=config.alpha_decay,
         ),
         samplers={
-            name: Sampler(_training_part(config, parts, name), config.batch_size, stream(config.seed, f"{name} order"))
+            name: Sampler(trained_on[name], config.batch_size, stream(config.seed, f"{name} order"))
             for name in config.updates
         },
         norms=batch_norms(net),
@@ -277,10 +258,3 @@ def _initial_logits(config: SearchConfig, name: str, *shape: int) -> dict[str, T
         kind: (config.alpha_mean + config.alpha_deviation * torch.randn(shape, generator=initial)).requires_grad_()
         for kind in config.kinds
     }
-
-
-def _training_part(config: SearchConfig, parts: Mapping[str, Tensor], name: str) -> Tensor:
-    """The positions (N,) that a step named ``name`` trains on."""
-    if len(config.updates) > 1:
-        return parts[name]
-    return torch.cat([parts["weights"], parts["alphas"]])  # (N_weights + N_alphas,)
