@@ -1,8 +1,4 @@
-"""What a search without a super-net asks for a score, and what an answer may be: the seam between both.
-
-An :class:`Evaluator` judges one architecture with one seed; :func:`judged` turns what it says, or the failure it
-raises, into a score that a search can use.
-"""
+"""What a search without a super-net asks for a score, and what an answer may be: the seam between both."""
 
 from __future__ import annotations
 
@@ -74,7 +70,7 @@ def seed_of(seed: int, order: int) -> int:
 
 
 def judged(evaluator: Evaluator, job: tuple[Hashable, int]) -> tuple[float, float, str]:
-    """Score, seconds and failure of one job, an architecture and its seed."""
+    """Score, seconds and failure of one job, an architecture and its seed, from what the evaluator says or raises."""
     architecture, seed = job
     try:
         outcome = evaluator.judge(architecture, seed)
