@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,7 @@ def regret(
     seconds (of all evaluations so far), regret, best_score. Raises NasbookError for an architecture whose truth is
     not known or above the optimum.
     """
-    value = truth if callable(truth) else _looked_up(truth)
+    value = truth if callable(truth) else partial(_looked_up, truth)
     parts = []
     for (method, seed), rows in evaluations.groupby(["method", "seed"], sort=False):
         names, failed = rows["architecture"].to_numpy(), rows["failure"].to_numpy() != ""
@@ -249,10 +250,7 @@ def _ranked(x: Sequence[float], y: Sequence[float]) -> tuple[np.ndarray, np.ndar
     return first, second
 
 
-def _looked_up(truth: Mapping[str, float]) -> Callable[[str], float]:
-    def value(name: str) -> float:
-        if name not in truth:
-            raise NasbookError(f"the truth of {name} is not known")
-        return truth[name]
-
-    return value
+def _looked_up(truth: Mapping[str, float], name: str) -> float:
+    if name not in truth:
+        raise NasbookError(f"the truth of {name} is not known")
+    return truth[name]

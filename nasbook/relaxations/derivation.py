@@ -6,22 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.relaxations.samplers import code_probability
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import Node, cell_edges, state_name
 
-COLUMNS = [
-    "kind",
-    "node",
-    "decision",
-    "chosen",
-    "probability",
-    "runner_up",
-    "runner_up_probability",
-    "margin",
-]
+COLUMNS = ["kind", "node", "decision", "chosen", "probability", "runner_up", "runner_up_probability", "margin"]
 
 INPUTS = 2
 """How many edges a node keeps under DARTS's rule."""
@@ -88,8 +80,7 @@ def probable_code_rule(
     ``laws`` maps a kind of cell to the probabilities (E, O) of one draw on each edge. ``per`` "node" lets a node
     draw among all its pairs (input, operation), each edge with the same share and all ``none`` as one outcome;
     "edge" decides each edge alone. ``none`` is dropped from the result; a node that would be left with nothing
-    keeps its most probable operation. A code is the top-i set for some i, since a set grows more probable with
-    its members; ties go to the smaller i and the lower index.
+    keeps its most probable operation. Which code that is: :func:`most_probable_code`.
 
     Returns the genotype, and one row for each code: what it holds, how the second most probable differs, and the
     margin between their probabilities.
@@ -186,12 +177,7 @@ def _by_kind(laws: Mapping[str, np.ndarray], cell: CellRule) -> tuple[Genotype, 
 
 
 def _softmax(alphas: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    laws = {}
-    for kind, alpha in alphas.items():
-        alpha = _numbers(kind, alpha)
-        p = np.exp(alpha - alpha.max(axis=-1, keepdims=True))
-        laws[kind] = p / p.sum(axis=-1, keepdims=True)
-    return laws
+    return {kind: softmax(_numbers(kind, alpha), axis=-1) for kind, alpha in alphas.items()}
 
 
 def _numbers(kind: str, alpha: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +22,7 @@ class Setting(NamedTuple):
 
 
 def discretisations(
-    laws: Mapping[str, np.ndarray],
-    operations: Sequence[str],
-    nodes: int,
-    *,
-    draws: int,
-    thresholds: Sequence[float],
+    laws: Mapping[str, np.ndarray], operations: Sequence[str], nodes: int, *, draws: int, thresholds: Sequence[float]
 ) -> dict[Setting, Genotype]:
     """The cell of every rule at every threshold, with ``none`` in the contest and without.
 
@@ -71,12 +67,9 @@ def _threshold(laws, operations, nodes, exclude, at) -> Genotype:
     return _each_node(laws, operations, nodes, keep)
 
 
-def _code(per: str) -> Callable[..., Genotype]:
-    def rule(laws, operations, nodes, exclude, draws) -> Genotype:
-        names = _names(operations, exclude)
-        return probable_code_rule(_without(laws, operations, exclude), names, nodes, draws=draws, per=per)[0]
-
-    return rule
+def _code(laws, operations, nodes, exclude, draws, per) -> Genotype:
+    names = _names(operations, exclude)
+    return probable_code_rule(_without(laws, operations, exclude), names, nodes, draws=draws, per=per)[0]
 
 
 THRESHOLD = "threshold: every operation above it"
@@ -84,8 +77,8 @@ RULES = {
     "DARTS: best operation, two edges a node": _two_edges,
     "SNAS: best operation, every edge": _every_edge,
     THRESHOLD: None,
-    "DATA: the code of each node": _code("node"),
-    "DATA: the code of each edge": _code("edge"),
+    "DATA: the code of each node": partial(_code, per="node"),
+    "DATA: the code of each edge": partial(_code, per="edge"),
 }
 """The rules that :func:`discretisations` compares."""
 

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """What a run writes down: a tidy trace, snapshots of the architecture parameters, and what each epoch cost.
-
-    The costs stand apart because a clock never repeats itself, and everything else does.
-    """
+    """Its costs stand apart from the trace because a clock never repeats itself, and everything else does."""
 
     def __init__(self) -> None:
         self.rows: list[list] = []

@@ -136,10 +136,7 @@ class Run(Shown):
 
     @cached_property
     def costs(self) -> pd.DataFrame:
-        """What each epoch of a search took: step, seconds, peak_memory_bytes of the process or device so far.
-
-        Not part of the trace, because a clock never repeats itself.
-        """
+        """What each epoch of a search took: step, seconds, peak_memory_bytes of the process or device so far."""
         return self._table("costs.csv", ["step", "seconds", "peak_memory_bytes"])
 
     def last(self, split: str, quantity: str) -> float:

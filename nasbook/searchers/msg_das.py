@@ -23,7 +23,8 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_block
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.state import Search, SearchConfig
+from nasbook.training.settings import SearchConfig
+from nasbook.training.state import Search
 from nasbook.training.steps import back_propagate, clear_weights, correct, move_alphas_behind, move_weights
 
 
@@ -78,11 +79,8 @@ def paths(search: Search) -> dict[str, Tensor]:
 
 def subgraphs(search: Search) -> dict[str, Tensor]:
     """K fresh sub-graphs that share no operation: for each kind of cell (K, E, O)."""
-
-    def draw(alpha: Tensor) -> Tensor:
-        return samplers.top_k(alpha, search.tau, k=search.config.subgraphs, generator=search.draws)
-
-    return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
+    how = {"k": search.config.subgraphs, "generator": search.draws}
+    return {kind: samplers.top_k(alpha, search.tau, **how) for kind, alpha in search.alphas.items()}
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

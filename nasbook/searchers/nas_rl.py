@@ -74,13 +74,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {**_SMALL, "evaluations": 200, "replicas": 2, "decay": 0.8, "depth_every": 40},
     "lesson": {**_SMALL, "evaluations": 1000, "replicas": 4, "decay": 0.9, "depth_every": 200},
     "paper": {},
-    "penn_treebank": {
-        "learning_rate": 5e-4,
-        "replicas": 400,
-        "children": 1,
-        "accumulate": 10,
-        "reward": "plain",
-    },
+    "penn_treebank": {"learning_rate": 5e-4, "replicas": 400, "children": 1, "accumulate": 10, "reward": "plain"},
     "nasnet": {
         "evaluations": 20_000,
         "units": 100,

@@ -19,7 +19,8 @@ from nasbook.relaxations import samplers
 from nasbook.spaces.genotypes import Genotype
 from nasbook.training.numerics import frozen_statistics
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.state import Search, SearchConfig, Splits
+from nasbook.training.settings import SearchConfig, Splits
+from nasbook.training.state import Search
 from nasbook.training.steps import descend_alphas, descend_weights
 
 

@@ -8,6 +8,7 @@ K best are trained, and the predictor is fitted anew to everything that is known
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -112,7 +113,5 @@ def fitted(trial: Trial, cells: Sequence[Hashable], scores: Sequence[float], lev
 
 def _note_ranking(trial: Trial, name: str, expected: Sequence[float], scores: Sequence[float]) -> None:
     """Spearman's rho of predictions made before the scores were known; nothing where there is no order."""
-    try:
+    with suppress(NasbookError):
         trial.note(**{f"spearman_{name}": spearman(expected, scores)})
-    except NasbookError:
-        return

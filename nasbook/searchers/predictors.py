@@ -34,7 +34,9 @@ class Predictor(nn.Module):
 
     ``kinds`` (T,) says of each token of a block which embedding it has, ``sizes`` how many tokens there are of a
     kind. Embeddings and hidden layers have ``units`` numbers. Embeddings begin uniformly within 1 of 0, weights within
-    1 / sqrt(units) as those of PyTorch's LSTM, by ``seed``.
+    1 / sqrt(units) as those of PyTorch's LSTM, by ``seed``. A kind brings ``shapes(units)``, the weights of one member
+    between embedding and output, and ``read(blocks, lengths)``, from embedded tokens (M, n, B, T, U) of cells with
+    ``lengths`` (n,) blocks to features (M, n, U).
     """
 
     def __init__(self, kinds: Sequence[str], sizes: Mapping[str, int], members: int, units: int, seed: int) -> None:
@@ -55,14 +57,6 @@ class Predictor(nn.Module):
             for parameter in self.layers.values():
                 parameter.uniform_(-(units**-0.5), units**-0.5, generator=generator)
             self.layers["out_bias"].fill_(FIRST_GUESS)
-
-    def shapes(self, units: int) -> dict[str, tuple[int, int]]:
-        """The weights of one member between embedding and output."""
-        raise NotImplementedError
-
-    def read(self, blocks: Tensor, lengths: Tensor) -> Tensor:
-        """Embedded tokens (M, n, B, T, U) of cells with ``lengths`` (n,) blocks to features (M, n, U)."""
-        raise NotImplementedError
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """(n, B, T) tokens, of which the first ``lengths`` (n,) blocks count, to accuracies (M, n)."""

@@ -74,16 +74,8 @@ def evaluator(run: Run, data: ImageData) -> SharedWeights:
     if run.config.get("method") not in SHARING:
         raise NasbookError(f"{run!r} has no shared weights that judge any architecture: a search by enas has them")
     search = trained_search(run, data)
-    config = search.config
-    return SharedWeights(
-        search.net,
-        data=data,
-        positions=search.parts["selection"],
-        batch_size=config.batch_size,
-        name=run.folder.name,
-        bfloat16=config.bfloat16,
-        channels_last=config.channels_last,
-    )
+    how = search.config.model_dump(include={"batch_size", "bfloat16", "channels_last"})
+    return SharedWeights(search.net, data=data, positions=search.parts["selection"], name=run.folder.name, **how)
 
 
 def rankings(runs: Iterable[Run], data: ImageData, architectures: Sequence[Hashable]) -> pd.DataFrame:

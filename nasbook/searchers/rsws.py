@@ -19,7 +19,8 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.training.bilevel import supernet_accuracy
 from nasbook.training.numerics import stream
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.state import Search, SearchConfig, Splits
+from nasbook.training.settings import SearchConfig, Splits
+from nasbook.training.state import Search
 from nasbook.training.steps import descend_weights
 
 
@@ -93,14 +94,6 @@ def derive(search: Search) -> tuple[Genotype | str, pd.DataFrame]:
         order = sorted(range(len(drawn)), key=lambda i: -scores[i])[:kept]
         drawn, scores = [drawn[i] for i in order], [scores[i] for i in order]
     best, second = (search.space.read(one) for one in drawn[:2])
-    row = [
-        "all",
-        -1,
-        "accuracy with shared weights",
-        str(best),
-        scores[0],
-        str(second),
-        scores[1],
-        scores[0] - scores[1],
-    ]
+    chosen, runner_up = (str(best), scores[0]), (str(second), scores[1])
+    row = ["all", -1, "accuracy with shared weights", *chosen, *runner_up, scores[0] - scores[1]]
     return best, pd.DataFrame([row], columns=COLUMNS)

@@ -23,7 +23,8 @@ from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_path
 from nasbook.training.profiles import LESSON, SMOKE
-from nasbook.training.state import Search, SearchConfig, Splits
+from nasbook.training.settings import SearchConfig, Splits
+from nasbook.training.state import Search
 from nasbook.training.steps import descend_both
 
 
@@ -64,11 +65,10 @@ def temperature(config: Config, epoch: int) -> float:
 
 def paths(search: Search) -> dict[str, Tensor]:
     """A fresh soft sample: for each kind of cell (E, O), all weights positive, but for those that round to zero."""
-
-    def draw(alpha: Tensor) -> Tensor:
-        return samplers.concrete(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
-
-    return {kind: draw(alpha) for kind, alpha in search.alphas.items()}
+    return {
+        kind: samplers.concrete(alpha, search.tau, generator=search.draws)[0]  # (1, E, O) -> (E, O)
+        for kind, alpha in search.alphas.items()
+    }
 
 
 def weight_step(search: Search, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

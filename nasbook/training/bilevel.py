@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,7 +29,8 @@ from nasbook.spaces.genotypes import Genotype
 from nasbook.training.loop import BatchStep, Sums, note_cost, run_epochs, run_or_republish
 from nasbook.training.numerics import arrange, cosine, repeatable, stream
 from nasbook.training.scoring import score, taken
-from nasbook.training.state import Search, SearchConfig, Splits, start
+from nasbook.training.settings import SearchConfig, Splits
+from nasbook.training.state import Search, start
 
 PUBLISHED = ("trace.csv", "costs.csv", "alphas.npz", "genotype.json", "margins.csv")
 
@@ -50,15 +51,6 @@ class OneShotMethod(Protocol):
     weight_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
     architecture_step: Callable[[Search, Tensor, Tensor], tuple[Tensor, Tensor]]
     derive: Callable[[Search], tuple[Genotype | str, pd.DataFrame]]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One search: its method, the method's name and the folder it writes."""
-
-    method: OneShotMethod
-    name: str
-    writer: RunWriter
 
 
 def run_search(
@@ -89,12 +81,11 @@ def run_search(
         **config.model_dump(mode="json", exclude={"space"} if config.space == "darts" else None),
     }
     with RunWriter(folder, header, PUBLISHED) as writer, repeatable(data.device, config.threads):
-        job = Job(method, name, writer)
         run_or_republish(
             search,
             writer,
-            lambda: alternate(job, search),
-            lambda: publish(job, search, *method.derive(search)),
+            lambda: alternate(method, name, search, writer),
+            lambda: publish(search, writer, *method.derive(search)),
         )
         run = Run.load(folder)
         if figures and not (run.folder / "figures").is_dir():
@@ -105,12 +96,12 @@ def run_search(
     return run
 
 
-def alternate(job: Job, search: Search) -> None:
+def alternate(method: OneShotMethod, name: str, search: Search, writer: RunWriter) -> None:
     """For each batch, one step on the weights and one on the alphas, in the order of the config.
 
     Both batches are there before the first step, because a second-order step on the alphas looks at both.
     """
-    config, method = search.config, job.method
+    config = search.config
     updates = {"weights": method.weight_step}
     if "alphas" in config.updates:
         updates["alphas"] = method.architecture_step
@@ -128,19 +119,19 @@ def alternate(job: Job, search: Search) -> None:
     run_epochs(
         search,
         steps,
-        partial(end_epoch, job, search),
+        partial(end_epoch, method, search, writer),
         epochs=config.epochs,
         per_epoch=search.per_epoch,
         optimizer=search.weight_optimizer,
         rate=partial(cosine, config.weight_lr, config.weight_lr_end, epochs=config.epochs),
         finite={f"{part} loss": (rates[part], getattr(config, rates[part])) for part in config.order},
-        label=f"{job.name} seed {config.seed}",
-        writer=job.writer,
+        label=f"{name} seed {config.seed}",
+        writer=writer,
     )
 
 
 def next_batch(search: Search, part: Splits) -> tuple[Tensor, Tensor]:
-    """The next augmented batch of a split: images (B, 3, H, W) float32, labels (B,)."""
+    """The next augmented batch of a split, of ENAS's search too: images (B, 3, H, W) float32, labels (B,)."""
     data = search.data
     chosen = search.samplers[part].next().to(data.device)  # (B,)
     padding = search.config.padding
@@ -148,9 +139,9 @@ def next_batch(search: Search, part: Splits) -> tuple[Tensor, Tensor]:
     return arrange(images, search.config.channels_last), data.labels[chosen]
 
 
-def end_epoch(job: Job, search: Search, epoch: int, sums: Sums) -> str:
+def end_epoch(method: OneShotMethod, search: Search, writer: RunWriter, epoch: int, sums: Sums) -> str:
     """Write down epoch number ``epoch`` (from 1) with its ``sums``, publish what there is, and say it in a line."""
-    config, record, method, per_epoch = search.config, search.record, job.method, search.per_epoch
+    config, record, per_epoch = search.config, search.record, search.per_epoch
     losses = {part: float(sums[f"{part} loss"]) / per_epoch for part in config.steps_in(epoch - 1)}
     for part, loss in losses.items():
         right = float(sums[f"{part} correct"]) / (per_epoch * config.batch_size)
@@ -165,16 +156,15 @@ def end_epoch(job: Job, search: Search, epoch: int, sums: Sums) -> str:
     record.add(epoch, "search", **heat, **shape_of(search, genotype))
     record.add(epoch, "search", margin_min=margins["margin"].min())
     record.snapshot(epoch, search.alphas, genotype, search.betas)
-    publish(job, search, genotype, margins)
+    publish(search, writer, genotype, margins)
     said = "".join(f"  tau {tau:.2f}" for tau in heat.values())
     return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}{said}"
 
 
-def publish(job: Job, search: Search, genotype: Genotype | str, margins: pd.DataFrame) -> None:
+def publish(search: Search, writer: RunWriter, genotype: Genotype | str, margins: pd.DataFrame) -> None:
     """Write what was recorded and the cell that was derived, with its margins: the files of ``PUBLISHED``."""
     text = json.dumps(genotype) + "\n" if isinstance(genotype, str) else genotype.to_json()
-    files = {"genotype.json": text, "margins.csv": margins.to_csv(index=False)}
-    job.writer.publish(search.record, files)
+    writer.publish(search.record, {"genotype.json": text, "margins.csv": margins.to_csv(index=False)})
 
 
 def shape_of(search: Search, genotype: Genotype | str) -> dict[str, float]:

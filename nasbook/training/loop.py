@@ -12,17 +12,19 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nasbook.base import machine
+from nasbook.base.config import LoopConfig
 from nasbook.base.progress import reporter
 from nasbook.datasets.splits import fingerprint
 from nasbook.runs.record import Record
 from nasbook.runs.writer import RunWriter
-from nasbook.training.numerics import Diverged, set_rate
+from nasbook.training.numerics import Diverged
 
 Sums = dict[str, "Tensor | float"]
 """Name to the sum over the steps of an epoch."""
@@ -31,14 +33,44 @@ BatchStep = tuple[tuple[str, ...], Callable[[], tuple]]
 """The names of what a step returns, and the step: it moves parameters and returns numbers, detached, for the sums."""
 
 
-class Learner(Protocol):
-    """What learns: it counts its steps and seconds, sums up its epoch, and holds all that a continuation needs."""
+@dataclass(kw_only=True)
+class Learner:
+    """What learns: it counts its steps and seconds, sums up its epoch, and holds all that a continuation needs.
 
-    step: int
-    seconds: float
-    totals: Sums
+    A kind of learner has a ``net``, names its ``GENERATORS``, and says in ``_parts`` what else has a state of its own.
+    """
 
-    def state_dict(self) -> dict[str, Any]: ...
+    GENERATORS: ClassVar[tuple[str, ...]]
+
+    record: Record = field(default_factory=Record)
+    step: int = 0
+    seconds: float = 0.0
+    totals: Sums = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a bit-exact continuation needs, as tensors and plain values."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        counted = {"step": self.step, "seconds": self.seconds, "totals": self.totals}
+        return parts | {name: getattr(self, name).get_state() for name in self.GENERATORS} | counted
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``, on the device where the net lies."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        for name in self.GENERATORS:
+            getattr(self, name).set_state(state[name])
+        self.step, self.seconds = state["step"], state["seconds"]
+        totals, device = state["totals"], next(self.net.parameters()).device
+        self.totals = {name: total.to(device) if hasattr(total, "to") else total for name, total in totals.items()}
+
+
+def descent(net: nn.Module, config: LoopConfig, rate: float, *, nesterov: bool, fused: bool) -> torch.optim.SGD:
+    """SGD on the weights of ``net``, with the config's momentum and decay.
+
+    Not ``fused`` where operations may idle: that step demands that all weights have momentum, and theirs have none.
+    """
+    how = {"weight_decay": config.weight_decay, "nesterov": nesterov and config.momentum > 0}
+    return torch.optim.SGD(net.parameters(), rate, config.momentum, **how, foreach=not fused, fused=fused)
 
 
 def run_epochs(
@@ -68,7 +100,8 @@ def run_epochs(
         tick = time.monotonic()
         while learner.step < epochs * per_epoch:
             epoch = learner.step // per_epoch
-            set_rate(optimizer, rate(epoch))
+            for group in optimizer.param_groups:
+                group["lr"] = rate(epoch)
             for names, step in steps(epoch):
                 for name, value in zip(names, step()):  # backward, and the optimizer's step
                     learner.totals[name] = learner.totals.get(name, 0) + value

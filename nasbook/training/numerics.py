@@ -64,12 +64,6 @@ def arrange(images: torch.Tensor, channels_last: bool | None) -> torch.Tensor:
     return images.contiguous(memory_format=memory_format(images.device, channels_last))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give all parameters of ``optimizer`` the learning rate ``rate``."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 @contextmanager
 def repeatable(device: torch.device, threads: int | None) -> Iterator[None]:
     """Inside, cuDNN's deterministic algorithms, and ``threads`` CPU threads (None: as many as before)."""

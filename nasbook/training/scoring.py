@@ -58,7 +58,7 @@ def score(
     """
     forward, by_batch = forward or net, by_batch or norms is not None
     right, losses = [], []
-    with _judged(net, by_batch, norms), autocast(part.images.device, bfloat16):
+    with judged(net, by_batch, norms), autocast(part.images.device, bfloat16):
         parts = math.ceil(len(part.labels) / batch)
         for images, labels in zip(*(one.chunk(parts) if by_batch else one.split(batch) for one in part)):
             logits = forward(arrange(normalize(images, data.mean, data.std), channels_last))  # (B, classes)
@@ -80,7 +80,7 @@ def taken(data: ImageData, positions: Tensor) -> Part:
 
 
 @contextmanager
-def _judged(net: nn.Module, by_batch: bool, norms: Norms | None) -> Iterator[None]:
+def judged(net: nn.Module, by_batch: bool = False, norms: Norms | None = None) -> Iterator[None]:
     """Inside, no gradient, ``net`` in evaluation mode, and its BatchNorms as :func:`score` says."""
     # A search's own net has thousands of modules: to walk through them would cost more than to judge a batch.
     modes = [(module, module.training) for module in net.modules()] if norms is None else []

@@ -7,7 +7,7 @@ of its margins; ``strengths``, ``alphas`` and ``laws`` map each searched kind of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,7 @@ from nasbook.spaces.edges.cells import EDGES, count, read_cell, write_cell
 from nasbook.spaces.edges.networks import EdgeSupernet
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.names import cell_edges
-
-if TYPE_CHECKING:
-    from nasbook.training.state import SearchConfig
+from nasbook.training.settings import SearchConfig
 
 Arrays = Mapping[str, np.ndarray]
 Paths = Mapping[str, Tensor]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,14 @@ from nasbook.base.files import folder_path, run_folder
 from nasbook.datasets.augment import augment, normalize
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData, Part, check_data
-from nasbook.runs.record import Record
 from nasbook.runs.run import Run
 from nasbook.runs.writer import RunWriter
 from nasbook.spaces.cost import count_parameters
 from nasbook.spaces.genotypes import Genotype
 from nasbook.spaces.operations import drop_path_masks
-from nasbook.training.loop import Sums, run_epochs
+from nasbook.training.loop import Learner, Sums, descent, run_epochs
 from nasbook.training.numerics import arrange, autocast, check_convolutions, cosine, memory_format, repeatable, stream
-from nasbook.training.scoring import correct, score
+from nasbook.training.scoring import correct, judged, score
 
 
 class TrainConfig(LoopConfig):
@@ -64,32 +63,26 @@ SUMS = ("loss", "correct")
 
 
 @dataclass
-class Trainee:
+class Trainee(Learner):
     """Everything that changes while a network trains."""
+
+    GENERATORS = ("draws",)
 
     net: nn.Module
     optimizer: torch.optim.Optimizer
     sampler: Sampler
     draws: torch.Generator
-    record: Record = field(default_factory=Record)
-    step: int = 0
-    seconds: float = 0.0
-    totals: Sums = field(default_factory=dict)
 
-    def state_dict(self) -> dict:
-        """All that a bit-exact continuation needs, as tensors and plain values."""
-        parts = {name: getattr(self, name).state_dict() for name in ("net", "optimizer", "sampler", "record")}
-        sums = list(self.totals.values())
-        return {**parts, "step": self.step, "seconds": self.seconds, "totals": sums, "draws": self.draws.get_state()}
+    def _parts(self) -> dict[str, Any]:
+        return {"net": self.net, "optimizer": self.optimizer, "sampler": self.sampler, "record": self.record}
 
-    def load_state_dict(self, state: dict) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """As that of every learner, but for the names of the totals."""
+        return super().state_dict() | {"totals": list(self.totals.values())}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from ``state``, on the device where the net lies."""
-        for name in ("net", "optimizer", "sampler", "record"):
-            getattr(self, name).load_state_dict(state[name])
-        device = next(self.net.parameters()).device
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.totals = {name: total.to(device) for name, total in zip(SUMS, state["totals"])}
-        self.draws.set_state(state["draws"])
+        super().load_state_dict(state | {"totals": dict(zip(SUMS, state["totals"]))})
 
 
 def train(
@@ -155,16 +148,12 @@ def check_network(net: object, data: ImageData) -> None:
     weights = next(net.parameters(), None)
     if weights is None:
         raise NasbookError(f"the network {type(net).__name__} has no weights to train")
-    training = net.training
-    net.eval()
     try:
-        with torch.no_grad():
+        with judged(net):
             images = normalize(data.images[:1], data.mean, data.std).to(weights.device)  # (1, 3, H, W)
             logits = net.forward_auxiliary(images)[0] if hasattr(net, "forward_auxiliary") else net(images)
     except RuntimeError as error:
         raise NasbookError(f"the network cannot take images of {data.size} pixels: {error}") from error
-    finally:
-        net.train(training)
     if not isinstance(logits, Tensor) or logits.dim() != 2:
         raise NasbookError("the network must return one tensor of logits (images, classes)")
     if logits.shape[1:] != (len(data.classes),):
@@ -178,14 +167,7 @@ def untrained(
     net: nn.Module, config: TrainConfig, positions: Tensor, *, nesterov: bool, draws: str = "augmentation and drop-path"
 ) -> Trainee:
     """The state before the first step on the images at ``positions`` (N,); ``draws`` names the stream of its steps."""
-    optimizer = torch.optim.SGD(
-        net.parameters(),
-        config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=nesterov and config.momentum > 0,
-        fused=True,
-    )
+    optimizer = descent(net, config, config.lr, nesterov=nesterov, fused=True)
     sampler = Sampler(positions, config.batch_size, stream(config.seed, "order"))
     return Trainee(net, optimizer, sampler, stream(config.seed, draws))
 
@@ -223,14 +205,8 @@ def train_step(training: Trainee, config: TrainConfig, data: ImageData, epoch: i
     """One step on one batch. Returns (loss, number correct), detached."""
     net, device = training.net, data.device
     chosen = training.sampler.next().to(device)  # (B,)
-    images = augment(
-        data.images[chosen],
-        data.mean,
-        data.std,
-        training.draws,
-        padding=config.padding,
-        cutout_length=config.cutout,
-    )
+    sizes = {"padding": config.padding, "cutout_length": config.cutout}
+    images = augment(data.images[chosen], data.mean, data.std, training.draws, **sizes)
     images = arrange(images, config.channels_last)
     labels = data.labels[chosen]
     with autocast(device, config.bfloat16):

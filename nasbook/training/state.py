@@ -1,124 +1,28 @@
-"""The settings and the state of a one-shot search."""
+"""The state of a one-shot search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nasbook.base.config import LoopConfig
-from nasbook.base.errors import NasbookError, one_of
+from nasbook.base.errors import NasbookError
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
-from nasbook.runs.record import Record
 from nasbook.spaces.darts.cells import Disturbance
-from nasbook.spaces.darts.stacks import channel_divisor, check_sizes
-from nasbook.spaces.edges.cells import NASBENCH201_OPERATIONS
-from nasbook.spaces.names import DARTS_OPERATIONS, edge_count
-from nasbook.spaces.operations import OPERATIONS
+from nasbook.training.loop import Learner, descent
 from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
+from nasbook.training.settings import SearchConfig
 from nasbook.training.spaces import SPACES, SearchSpace
-
-Splits = Literal["weights", "alphas"]
-GENERATORS = ("draws", "augmentation", "noise")
-Momentum = Annotated[float, Field(ge=0, lt=1)]
-
-
-class SearchConfig(LoopConfig):
-    """What all one-shot searches have in common.
-
-    ``space``: "darts", normal and reduction cells of ``nodes`` nodes; or "edges", the cells of the tables of truth
-    (``nasbook.spaces.edges``), ``cells`` in each of three stages, over the five ``operations`` of NAS-Bench-201 unless
-    others are given. What a settings' sentence below says of kinds of cell, nodes and reductions is for "darts".
-
-    Defaults are DARTS's, but for ``order`` (DARTS moves the alphas first) and ``split`` (fractions of the training
-    images for weights, alphas and selection; DARTS has halves and no third part). ``alpha_betas`` are those of the
-    released code. ``legacy_zero_grad`` gives idle operations zero gradients, as PyTorch did before version 2, so
-    that momentum and weight decay move every operation that was drawn once.
-
-    ``updates`` are the steps that a method takes. One without a step of its own for the alphas trains on the
-    images of both parts, so that the selection images are the same for all methods. A method that ``weighs_edges``
-    has betas beside the alphas.
-    """
-
-    updates: ClassVar[tuple[Splits, ...]] = ("weights", "alphas")
-    weighs_edges: ClassVar[bool] = False
-
-    space: Literal["darts", "edges"] = "darts"
-    epochs: int = Field(50, gt=0)
-    batch_size: int = Field(64, gt=1)
-    channels: int = 16
-    cells: int = 8
-    nodes: int = Field(4, gt=0)
-    operations: tuple[str, ...] = Field(DARTS_OPERATIONS, strict=False)
-    fixed_reduction: bool = False
-    order: tuple[Splits, ...] = Field(("weights", "alphas"), strict=False)
-    split: tuple[float, float, float] = Field((0.45, 0.45, 0.1), strict=False)
-    weight_lr: float = Field(0.025, gt=0)
-    weight_lr_end: float = Field(0.001, ge=0)
-    legacy_zero_grad: bool = False
-    alpha_lr: float = Field(3e-4, gt=0)
-    alpha_betas: tuple[Momentum, Momentum] = Field((0.5, 0.999), strict=False)
-    alpha_decay: float = Field(1e-3, ge=0)
-    alpha_mean: float = 0.0
-    alpha_deviation: float = Field(1e-3, ge=0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_the_space(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {"operations": NASBENCH201_OPERATIONS, **values} if values.get("space") == "edges" else values
-
-    @field_validator("operations")
-    @classmethod
-    def _known_operations(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        for name in names:
-            one_of(name, NASBENCH201_OPERATIONS if info.data.get("space") == "edges" else OPERATIONS, "operation")
-        if len(set(names)) < len(names) or not set(names) - {"none"}:
-            raise ValueError("list each operation once, and at least one besides none")
-        return names
-
-    @field_validator("order")
-    @classmethod
-    def _each_once(cls, order: tuple[str, ...]) -> tuple[str, ...]:
-        if sorted(order) != sorted(cls.updates):
-            names = " and ".join(map(repr, cls.updates))
-            raise ValueError(f"it must hold {names}, each once, in the order of the updates")
-        return order
-
-    @model_validator(mode="after")
-    def _divisible(self) -> Self:
-        if self.space == "edges":
-            if self.fixed_reduction:
-                raise ValueError("the space 'edges' has no reduction cell: leave fixed_reduction out")
-            return self
-        divisor = channel_divisor("cifar", self.fixed_reduction, self.share)
-        candidates = edge_count(self.nodes) * len(self.operations)
-        check_sizes(self.channels, self.cells, 2, divisor, operations=candidates)
-        return self
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of cell that are searched."""
-        return ("normal",) if self.fixed_reduction or self.space == "edges" else ("normal", "reduce")
-
-    @property
-    def share(self) -> int:
-        """Operations see one channel in so many: all of them, unless a method says otherwise."""
-        return 1
-
-    def steps_in(self, epoch: int) -> tuple[Splits, ...]:
-        """The steps that each batch of ``epoch`` (from 0) takes, in their order."""
-        return self.order
 
 
 @dataclass
-class Search:
+class Search(Learner):
     """Everything that changes during a search, with the config and the data that do not.
 
     ``space``: what is searched. ``parts``: the positions of each split in ``data``. ``alphas``: cell kind to logits
@@ -128,6 +32,8 @@ class Search:
     ``batches`` the present images and labels of each split that takes a step, ``totals`` the sums of the present
     epoch.
     """
+
+    GENERATORS = ("draws", "augmentation", "noise")
 
     config: SearchConfig
     space: SearchSpace
@@ -143,12 +49,8 @@ class Search:
     draws: torch.Generator
     augmentation: torch.Generator
     noise: torch.Generator
-    record: Record = field(default_factory=Record)
-    step: int = 0
     tau: float | None = None
-    seconds: float = 0.0
     batches: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    totals: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def architecture(self) -> list[Tensor]:
@@ -198,15 +100,10 @@ class Search:
 
     def state_dict(self) -> dict:
         """All that a bit-exact continuation needs, as tensors and plain values."""
-        return {
-            **{name: part.state_dict() for name, part in self._parts().items()},
+        return super().state_dict() | {
             "alphas": {kind: alpha.detach() for kind, alpha in self.alphas.items()},
             "betas": {kind: beta.detach() for kind, beta in self.betas.items()},
             "graded": [name for name, weight in self.net.named_parameters() if weight.grad is not None],
-            **{name: getattr(self, name).get_state() for name in GENERATORS},
-            "step": self.step,
-            "seconds": self.seconds,
-            "totals": self.totals,
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -215,8 +112,7 @@ class Search:
         Raises NasbookError for the state of another search, or of a nasbook that kept other things.
         """
         try:
-            for name, part in self._parts().items():
-                part.load_state_dict(state[name])
+            super().load_state_dict(state)
             with torch.no_grad():
                 for name in ("alphas", "betas"):
                     for kind, logits in getattr(self, name).items():
@@ -227,15 +123,10 @@ class Search:
                 # with legacy_zero_grad these keep a gradient of zeros, and move on
                 weight = self.net.get_parameter(name)
                 weight.grad = torch.zeros_like(weight)
-            for name in GENERATORS:
-                getattr(self, name).set_state(state[name])
-            self.step, self.seconds = state["step"], state["seconds"]
-            totals, device = state["totals"], next(self.net.parameters()).device
         except (KeyError, RuntimeError, ValueError) as error:
             raise NasbookError(
                 f"the checkpoint is not one of this search in this version of nasbook ({error}): choose another folder"
             ) from error
-        self.totals = {name: total.to(device) if hasattr(total, "to") else total for name, total in totals.items()}
 
 
 def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) -> Search:
@@ -243,6 +134,8 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
     device, space = data.images.device, SPACES[config.space](config)
     net = space.network(len(data.classes)).to(device, memory_format=memory_format(device, config.channels_last))
     edges = sum(space.incoming)
+    both = torch.cat([parts["weights"], parts["alphas"]])  # (N_weights + N_alphas,)
+    trained_on = parts if len(config.updates) > 1 else {"weights": both}
     alphas = _initial_logits(config, "alphas", edges, len(config.operations))
     betas = _initial_logits(config, "betas", edges) if config.weighs_edges else {}
     return Search(
@@ -253,14 +146,7 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
         net=net,
         alphas=alphas,
         betas=betas,
-        weight_optimizer=torch.optim.SGD(
-            net.parameters(),
-            config.weight_lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            # not fused: the fused step demands that all weights have momentum, and idle operations have none
-            foreach=True,
-        ),
+        weight_optimizer=descent(net, config, config.weight_lr, nesterov=False, fused=False),
         alpha_optimizer=torch.optim.Adam(
             [*alphas.values(), *betas.values()],
             config.alpha_lr,
@@ -268,7 +154,7 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
             weight_decay=config.alpha_decay,
         ),
         samplers={
-            name: Sampler(_training_part(config, parts, name), config.batch_size, stream(config.seed, f"{name} order"))
+            name: Sampler(trained_on[name], config.batch_size, stream(config.seed, f"{name} order"))
             for name in config.updates
         },
         norms=batch_norms(net),
@@ -285,10 +171,3 @@ def _initial_logits(config: SearchConfig, name: str, *shape: int) -> dict[str, T
         kind: (config.alpha_mean + config.alpha_deviation * torch.randn(shape, generator=initial)).requires_grad_()
         for kind in config.kinds
     }
-
-
-def _training_part(config: SearchConfig, parts: Mapping[str, Tensor], name: str) -> Tensor:
-    """The positions (N,) that a step named ``name`` trains on."""
-    if len(config.updates) > 1:
-        return parts[name]
-    return torch.cat([parts["weights"], parts["alphas"]])  # (N_weights + N_alphas,)

@@ -58,17 +58,18 @@ def architecture_gradient(
     """
     one_of(method, METHODS, "method")
     weights, alphas = _tensors(weights, "weights"), _tensors(alphas, "alphas")
-    if velocity is not None:
-        if not isinstance(velocity, Iterable):
-            raise NasbookError(f"velocity is {velocity!r}; it must hold a tensor or None for each weight")
-        velocity = list(velocity)
+    velocity = [None] * len(weights) if velocity is None else velocity
+    if not isinstance(velocity, Iterable):
+        raise NasbookError(f"velocity is {velocity!r}; it must hold a tensor or None for each weight")
+    velocity = list(velocity)
     _check(weights, velocity, xi, momentum, weight_decay, radius)
     alphas = [alpha.detach().requires_grad_() for alpha in alphas]
     weights = [weight.detach() for weight in weights]
     if method == "first-order":
         return _gradients(_scalar(valid_loss(weights, alphas)), alphas)
+    with torch.no_grad():  # the part of the virtual step that does not depend on alpha
+        constant = [weight_decay * w + (0 if v is None else momentum * v) for w, v in zip(weights, velocity)]
     weights = [weight.requires_grad_() for weight in weights]
-    constant = _constant(weights, velocity, momentum, weight_decay)
     draws = _random_state()
     exact = method == "exact"
     loss = _scalar(train_loss(weights, alphas))
@@ -91,15 +92,6 @@ def architecture_gradient(
         with _replayed(draws):
             sides.append(_gradients(_scalar(train_loss(moved, alphas)), alphas))
     return [d - xi * (above - below) / (2 * step) for d, above, below in zip(direct, *sides)]
-
-
-def _constant(
-    weights: Sequence[Tensor], velocity: Sequence[Tensor | None] | None, momentum: float, weight_decay: float
-) -> list[Tensor]:
-    """The part of the virtual step that does not depend on alpha."""
-    buffers = velocity if velocity is not None else [None] * len(weights)
-    with torch.no_grad():
-        return [weight_decay * w + (0 if v is None else momentum * v) for w, v in zip(weights, buffers)]
 
 
 def _gradients(
@@ -133,12 +125,7 @@ def _tensors(given: Sequence[Tensor], what: str) -> list[Tensor]:
 
 
 def _check(
-    weights: Sequence[Tensor],
-    velocity: Sequence[Tensor | None] | None,
-    xi: float,
-    momentum: float,
-    decay: float,
-    radius: float,
+    weights: list[Tensor], velocity: list[Tensor | None], xi: float, momentum: float, decay: float, radius: float
 ) -> None:
     for name, value in (("xi", xi), ("momentum", momentum), ("weight_decay", decay)):
         if not _is_number(value) or value < 0:
@@ -147,11 +134,11 @@ def _check(
         raise NasbookError(f"radius is {radius!r}; it must be a finite number above 0")
     if torch.is_inference_mode_enabled():
         raise NasbookError("there are no gradients in torch.inference_mode(): leave it first")
-    if velocity is not None and len(velocity) != len(weights):
+    if len(velocity) != len(weights):
         raise NasbookError(f"there are {len(weights)} weights and {len(velocity)} momentum buffers: give one for each")
-    if not all(isinstance(buffer, Tensor | None) for buffer in velocity or ()):
+    if not all(isinstance(buffer, Tensor | None) for buffer in velocity):
         raise NasbookError("velocity must hold a tensor or None for each weight")
-    for place, (weight, buffer) in enumerate(zip(weights, velocity or ())):
+    for place, (weight, buffer) in enumerate(zip(weights, velocity)):
         if buffer is not None and buffer.shape != weight.shape:
             raise NasbookError(
                 f"momentum buffer {place} has the shape {tuple(buffer.shape)}, its weight {tuple(weight.shape)}"

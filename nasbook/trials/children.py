@@ -1,4 +1,4 @@
-"""Training one architecture to learn its score, and scoring one with shared weights: what evaluators run.
+"""Training one architecture to learn its score: what an evaluator runs.
 
 A child is trained on the images that all searches may train on and judged on the selection images; the test part is
 not there (Zoph & Le, 2017, arXiv 1611.01578, section 4.1, with the best of the last five epochs as score).
@@ -16,7 +16,7 @@ from nasbook.base.errors import NasbookError
 from nasbook.datasets.images import ImageData
 from nasbook.training.loop import Sums
 from nasbook.training.numerics import Diverged, check_convolutions, memory_format, repeatable
-from nasbook.training.scoring import score, taken
+from nasbook.training.scoring import taken
 from nasbook.training.standalone import TrainConfig, accuracy, check_network, learn, train_step, untrained
 from nasbook.trials.interface import ChildFailed
 
@@ -66,17 +66,3 @@ def train_child(
         except Diverged as error:
             raise ChildFailed(f"its loss in epoch {error.epoch} is {error.loss}") from error
     return max(scores)
-
-
-def shared_accuracy(
-    net: nn.Module, architecture: Hashable, data: ImageData, positions: Tensor, batch_size: int, **how: bool | None
-) -> float:
-    """The share of the images at ``positions`` (N,) that ``net(images, architecture)`` gets right.
-
-    BatchNorm normalises by the batch, see :mod:`nasbook.training.scoring`; ``how``: its ``bfloat16`` and
-    ``channels_last``.
-    """
-    part = taken(data, positions)
-    return score(
-        net, part, data, forward=lambda images: net(images, architecture), by_batch=True, batch=batch_size, **how
-    ).accuracy

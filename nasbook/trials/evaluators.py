@@ -174,11 +174,12 @@ class SharedWeights(Evaluator):
 
     def judge(self, architecture: Hashable, seed: int) -> Outcome:
         """The share of the images that it gets right. Seconds are those of the clock."""
-        from nasbook.trials.children import shared_accuracy
+        from nasbook.training.scoring import score, taken
 
-        begun = time.monotonic()
-        score = shared_accuracy(self.net, architecture, self.data, self.positions, self.batch_size, **self.how)
-        return Outcome(score, time.monotonic() - begun)
+        begun, part = time.monotonic(), taken(self.data, self.positions)
+        how = {"forward": lambda images: self.net(images, architecture), "by_batch": True, "batch": self.batch_size}
+        found = score(self.net, part, self.data, **how, **self.how)
+        return Outcome(found.accuracy, time.monotonic() - begun)
 
     def description(self) -> dict[str, Any]:
         """The net's name, the data and how many of them judge; precision and layout if they are not the device's."""

@@ -1,8 +1,4 @@
-"""What a search without a super-net asks for a score, and what an answer may be: the seam between both.
-
-An :class:`Evaluator` judges one architecture with one seed; :func:`judged` turns what it says, or the failure it
-raises, into a score that a search can use.
-"""
+"""What a search without a super-net asks for a score, and what an answer may be: the seam between both."""
 
 from __future__ import annotations
 
@@ -61,15 +57,6 @@ class Evaluator(ABC):
         return np.array([judged(self, job)[0] for job in jobs], dtype=np.float64)
 
 
-def check_evaluator(evaluator: Evaluator) -> Evaluator:
-    """``evaluator`` if it is one. Raises NasbookError otherwise."""
-    if not isinstance(evaluator, Evaluator):
-        raise NasbookError(
-            f"evaluator is a {type(evaluator).__name__}; it must be one of nb.evaluators, such as Function(f)"
-        )
-    return evaluator
-
-
 def check_list(architectures: Iterable[Hashable]) -> list[Hashable]:
     """``architectures`` as a list. Raises NasbookError for one that stands alone."""
     if isinstance(architectures, str) or not isinstance(architectures, Iterable):
@@ -83,7 +70,7 @@ def seed_of(seed: int, order: int) -> int:
 
 
 def judged(evaluator: Evaluator, job: tuple[Hashable, int]) -> tuple[float, float, str]:
-    """Score, seconds and failure of one job, an architecture and its seed."""
+    """Score, seconds and failure of one job, an architecture and its seed, from what the evaluator says or raises."""
     architecture, seed = job
     try:
         outcome = evaluator.judge(architecture, seed)

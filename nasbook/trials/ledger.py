@@ -13,7 +13,7 @@ import pandas as pd
 
 from nasbook.base.errors import NasbookError
 from nasbook.runs.journal import Evaluation, Journal, as_table
-from nasbook.trials.interface import Evaluator, check_evaluator, check_list, judged, name_of, seed_of
+from nasbook.trials.interface import Evaluator, check_list, judged, name_of, seed_of
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """The seam through which all evaluations of one call go: ``mapper(function, jobs)`` gives the results in the order of
@@ -47,7 +47,10 @@ class Ledger:
     ) -> None:
         if not callable(mapper):
             raise NasbookError(f"mapper is {mapper!r}; it must be a function like the built-in map")
-        self.evaluator, self.seed, self.limit = check_evaluator(evaluator), seed, evaluations
+        if not isinstance(evaluator, Evaluator):
+            given = type(evaluator).__name__
+            raise NasbookError(f"evaluator is a {given}; it must be one of nb.evaluators, such as Function(f)")
+        self.evaluator, self.seed, self.limit = evaluator, seed, evaluations
         self.seconds_limit = math.inf if seconds is None else seconds
         self.rows: list[Evaluation] = []
         self.architectures: list[Hashable] = []

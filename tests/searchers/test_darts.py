@@ -11,7 +11,7 @@ import nasbook as nb
 from nasbook.relaxations import samplers
 from nasbook.searchers import darts
 from nasbook.training.bilevel import next_batch
-from nasbook.training.numerics import frozen_statistics, set_rate
+from nasbook.training.numerics import frozen_statistics
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def search():
     for _ in range(3):
         search.batches = {part: next_batch(search, part) for part in ("weights", "alphas")}
         darts.weight_step(search, *search.batches["weights"])
-    set_rate(search.weight_optimizer, 0.04)  # as the schedule does: the step ahead is the present one, not the first
+    search.weight_optimizer.param_groups[0]["lr"] = 0.04  # the step ahead is the present one, not the first
     search.net.double()
     search.batches = {part: (images.double(), labels) for part, (images, labels) in search.batches.items()}
     return search

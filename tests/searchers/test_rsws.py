@@ -101,7 +101,7 @@ def ranking(search, monkeypatch, epoch):
         rounds[-1][1].append((one, score))
         return score
 
-    monkeypatch.setattr(rsws, "accuracy", accuracy)
+    monkeypatch.setattr(rsws, "supernet_accuracy", accuracy)
     monkeypatch.setattr(type(search), "epoch", epoch)
     return rounds, *rsws.derive(search)
 

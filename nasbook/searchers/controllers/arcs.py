@@ -18,12 +18,9 @@ from torch.nn import functional as F
 from nasbook.base import checks
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.searchers.controllers.server import Adam
-from nasbook.searchers.controllers.speaking import Chooser, Speaker, check_units
+from nasbook.searchers.controllers.speaking import Chooser, Speaker, mean_of_chosen
 from nasbook.spaces.sentences import Slot, steps_of
 from nasbook.spaces.tokens import Genotypes, TokenSpace
-
-ENTROPIES = ("full", "sampled")
-PENALTIES = ("true", "code")
 
 
 def squash(logits: Tensor, temperature: float, constant: float | None) -> Tensor:
@@ -55,12 +52,8 @@ class _Attentive(Speaker):
     beta1 = 0 and eps 1e-3."""
 
     def __init__(self, units: int, temperature: float, tanh_constant: float | None) -> None:
-        super().__init__()
-        self.units = checks.whole(units, "units", 1)
-        check_units(units, layers=1)
-        self.temperature = checks.positive(temperature, "temperature")
+        super().__init__(units, 1, temperature)
         self.tanh_constant = None if tanh_constant is None else checks.positive(tanh_constant, "tanh_constant")
-        self.start = nn.Parameter(torch.empty(units))
         self.cell = nn.LSTMCell(units, units, bias=False)
         self.key = nn.Linear(units, units, bias=False)
         self.query = nn.Linear(units, units, bias=False)
@@ -98,9 +91,9 @@ class LayerController(_Attentive):
     ) -> None:
         super().__init__(units, temperature, tanh_constant)
         self.steps, self.choices = steps_of(space), tuple(space.choices)
-        self.entropy = one_of(entropy, ENTROPIES, "entropy")
+        self.entropy = one_of(entropy, ("full", "sampled"), "entropy")
         self.skip_weight = checks.number(skip_weight, "skip_weight")
-        self.penalty = partial(skip_penalty, target=skip_target, kind=one_of(penalty, PENALTIES, "skip penalty"))
+        self.penalty = partial(skip_penalty, target=skip_target, kind=one_of(penalty, ("true", "code"), "skip penalty"))
         sizes = {step.kind: self.choices[step.start] for step in self.steps if not step.anchor}
         self.kinds = {kind: place for place, kind in enumerate(sizes)}
         self.heads = nn.ModuleList(nn.Linear(units, size, bias=False) for size in sizes.values())
@@ -146,9 +139,7 @@ class LayerController(_Attentive):
 
     def penalties(self, tokens: np.ndarray) -> Tensor:
         """(m, T) to (m,): the skip penalty of each list, summed over each anchor's questions, mean over the anchors."""
-        return self._penalty_of(self._forced(tokens))
-
-    def _penalty_of(self, found: list[tuple[Slot, Tensor, Tensor]]) -> Tensor:
+        found = self._forced(tokens)
         each = [self.penalty(chance).sum(dim=1) for step, chance, _ in found if step.anchor]  # (m, D) -> (m,) each
         return sum(each) / len(each) if each else found[0][1].new_zeros(len(found[0][1]))
 
@@ -156,12 +147,6 @@ class LayerController(_Attentive):
         """Mean over the lists of weight times log-probability, less the skip penalty: what ``ascend`` climbs."""
         gain = super().objective(tokens, weights)
         return gain - self.skip_weight * self.penalties(tokens).mean() if self.skip_weight else gain
-
-
-def mean_of_chosen(states: Tensor, chosen: Tensor) -> Tensor:
-    """States (m, D, U) and bits (m, D) to (m, U): the sum of the chosen over one plus their number; zero for none."""
-    bits = chosen.to(states.dtype)
-    return (bits[:, :, None] * states).sum(dim=1) / (1 + bits.sum(dim=1, keepdim=True))  # (m, D, U) -> (m, U)
 
 
 class CellController(_Attentive):

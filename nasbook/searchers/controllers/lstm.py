@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook.base import checks
-from nasbook.searchers.controllers.speaking import Chooser, Speaker, check_units
+from nasbook.searchers.controllers.speaking import Chooser, Speaker, mean_of_chosen
 from nasbook.spaces.sentences import Slot, steps_of
 from nasbook.spaces.tokens import TokenSpace
 
@@ -40,14 +39,10 @@ class Controller(Speaker):
         temperature: float = 1.0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(units, layers, temperature)
         self.steps, self.choices = steps_of(space), tuple(space.choices)
-        self.units, self.temperature = checks.whole(units, "units", 1), checks.positive(temperature, "temperature")
-        checks.whole(layers, "layers", 1)
-        check_units(units, layers)
         sizes = {step.kind: self.choices[step.start] for step in self.steps if not step.anchor}
         self.kinds = {kind: place for place, kind in enumerate(sizes)}
-        self.start = nn.Parameter(torch.empty(units))
         self.cells = nn.ModuleList(nn.LSTMCell(units, units) for _ in range(layers))
         self.heads = nn.ModuleList(nn.Linear(units, size) for size in sizes.values())
         self.embeddings = nn.ModuleList(nn.Embedding(size, units) for size in sizes.values())
@@ -57,11 +52,7 @@ class Controller(Speaker):
         self.begin(bound, seed)
 
     def unroll(self, choose: Chooser, count: int, length: int | None = None) -> Iterator[tuple[Slot, Tensor, Tensor]]:
-        """For each step: the step, log-probabilities (m, D, c) of its D decisions, and their tokens (m, D).
-
-        ``choose`` decides the tokens; the lists end after ``length`` tokens (None: at the end). The one loop that
-        sampling and log-probabilities share.
-        """
+        """See :meth:`Speaker.unroll`."""
         length = self._length(length)
         x = self.start.expand(count, -1)  # (U,) -> (m, U)
         memory = [(x.new_zeros(count, self.units),) * 2 for _ in self.cells]
@@ -88,6 +79,5 @@ class Controller(Speaker):
                 log_chance = torch.stack([F.logsigmoid(-logit), F.logsigmoid(logit)], dim=2)  # (m, D, 2)
                 tokens = torch.as_tensor(choose(step, log_chance))
                 yield step, log_chance, tokens
-                chosen = tokens.to(x.dtype)
-                x = (chosen[:, :, None] * earlier).sum(dim=1) / (1 + chosen.sum(dim=1, keepdim=True))  # (m, U)
+                x = mean_of_chosen(earlier, tokens)  # (m, D, U) -> (m, U)
             anchors.append(state)

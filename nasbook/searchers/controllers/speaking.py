@@ -1,8 +1,5 @@
-"""What every controller shares: one loop over the steps of an architecture serves drawing and learning.
-
-A controller is a policy over token lists, as ``nasbook.decisions.policies.Policy`` describes one, with an automatic
-gradient behind it.
-"""
+"""What every controller shares: a policy over token lists, as ``nasbook.decisions.policies.Policy`` describes one, with
+an automatic gradient behind it."""
 
 from __future__ import annotations
 
@@ -32,9 +29,10 @@ class Draw(NamedTuple):
     entropies: np.ndarray
 
 
-def check_units(units: int, layers: int) -> None:
-    """Raise NasbookError if the float64 weights of so large an LSTM, eight squares of ``units`` a layer, do not fit."""
-    machine.check_memory(8 * 8 * units**2 * layers, f"a controller of {layers} layers of {units} units")
+def mean_of_chosen(states: Tensor, chosen: Tensor) -> Tensor:
+    """States (m, D, U) and bits (m, D) to (m, U): the sum of the chosen over one plus their number; zero for none."""
+    bits = chosen.to(states.dtype)
+    return (bits[:, :, None] * states).sum(dim=1) / (1 + bits.sum(dim=1, keepdim=True))  # (m, D, U) -> (m, U)
 
 
 class Speaker(nn.Module):
@@ -45,6 +43,13 @@ class Speaker(nn.Module):
 
     steps: tuple[Slot, ...]
     choices: tuple[int, ...]
+
+    def __init__(self, units: int, layers: int, temperature: float) -> None:
+        super().__init__()
+        self.units, self.temperature = checks.whole(units, "units", 1), checks.positive(temperature, "temperature")
+        needed = 8 * 8 * units**2 * checks.whole(layers, "layers", 1)  # float64, eight squares of ``units`` a layer
+        machine.check_memory(needed, f"a controller of {layers} layers of {units} units")
+        self.start = nn.Parameter(torch.empty(units))
 
     def begin(self, bound: float, seed: int, optimizer: Callable[[int], Adam] = Adam) -> None:
         """Make all parameters float64 and draw them from U(-``bound``, ``bound``) by ``seed``."""

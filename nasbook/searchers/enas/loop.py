@@ -1,8 +1,7 @@
 """A search with shared weights and a controller (Pham et al., 2018, arXiv 1802.03268, section 2.2).
 
-An epoch trains the weights on every batch of their part, each on one architecture that the controller draws, and then
-the controller by REINFORCE on held-out batches. This is no alternation batch by batch as in ``training.bilevel``, and
-what is learned is not a table of alphas; the run folder, checkpoints and trace are the same.
+An epoch trains the weights on every batch of their part, and then the controller: no alternation batch by batch as in
+``training.bilevel``. The run folder, checkpoints and trace are the same.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbook.datasets.augment import augment
 from nasbook.datasets.images import ImageData
 from nasbook.datasets.splits import split
 from nasbook.runs.run import Run
@@ -26,8 +24,9 @@ from nasbook.runs.writer import RunWriter
 from nasbook.searchers.enas.method import Config, dropout
 from nasbook.searchers.enas.state import SharedSearch, begin
 from nasbook.spaces.genotypes import Genotype
+from nasbook.training.bilevel import next_batch
 from nasbook.training.loop import BatchStep, Sums, note_cost, run_epochs, run_or_republish
-from nasbook.training.numerics import arrange, autocast, cosine, repeatable, stream
+from nasbook.training.numerics import autocast, cosine, repeatable, stream
 from nasbook.training.scoring import correct, score, taken
 
 
@@ -92,13 +91,10 @@ def weight_step(search: SharedSearch) -> tuple[Tensor, Tensor]:
     Section 2.2's estimate of the gradient, with one architecture. Returns the batch's loss, that of the first
     classifier, and number correct.
     """
-    config, data = search.config, search.data
+    config = search.config
     tokens = search.controller.sample(1, search.draws(f"architecture {search.step}"))[0]
-    chosen = search.samplers["weights"].next().to(data.device)  # (B,)
-    images = augment(data.images[chosen], data.mean, data.std, search.augmentation, padding=config.padding)
-    labels = data.labels[chosen]
-    with autocast(data.device, config.bfloat16):
-        images = arrange(images, config.channels_last)
+    images, labels = next_batch(search, "weights")  # (B, 3, H, W), (B,)
+    with autocast(images.device, config.bfloat16):
         run = search.net.forward_auxiliary if config.auxiliary_weight else search.net
         out = run(images, search.space.decode(tokens.tolist()), dropout(config.keep, search.noise))
     logits, second = out if config.auxiliary_weight else (out, None)
@@ -144,17 +140,13 @@ def architecture_accuracy(search: SharedSearch, architecture: Hashable, position
 
     Nothing learns; BatchNorm normalises by the batch, see :mod:`nasbook.training.scoring`.
     """
-    config, data = search.config, search.data
-    return score(
-        search.net,
-        taken(data, positions),
-        data,
-        forward=lambda images: search.net(images, architecture),
-        norms=search.norms,
-        batch=config.batch_size,
-        bfloat16=config.bfloat16,
-        channels_last=config.channels_last,
-    ).accuracy
+    config, part = search.config, taken(search.data, positions)
+    how = {"norms": search.norms, "bfloat16": config.bfloat16, "channels_last": config.channels_last}
+
+    def forward(images: Tensor) -> Tensor:
+        return search.net(images, architecture)
+
+    return score(search.net, part, search.data, forward=forward, batch=config.batch_size, **how).accuracy
 
 
 def derive(search: SharedSearch, epoch: int) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,21 +15,21 @@ from nasbook.base.errors import NasbookError
 from nasbook.datasets.batches import Sampler
 from nasbook.datasets.images import ImageData
 from nasbook.decisions.gradients import MovingAverage
-from nasbook.runs.record import Record
 from nasbook.searchers.controllers.speaking import Speaker
 from nasbook.searchers.enas.method import Config, controller_of, network_of, space_of
 from nasbook.spaces.tokens import TokenSpace
+from nasbook.training.loop import Learner, descent
 from nasbook.training.numerics import batch_norms, memory_format, stream
-
-PARTS = ("weights", "alphas")
 
 
 @dataclass
-class SharedSearch:
+class SharedSearch(Learner):
     """Everything that changes during a search, with the config and the data that do not.
 
     ``step`` counts batches of weights and steps of the controller alike; ``totals`` are sums of the present epoch.
     """
+
+    GENERATORS = ("augmentation", "noise")
 
     config: Config
     data: ImageData
@@ -43,10 +43,6 @@ class SharedSearch:
     augmentation: torch.Generator
     noise: torch.Generator
     baseline: MovingAverage
-    record: Record = field(default_factory=Record)
-    step: int = 0
-    seconds: float = 0.0
-    totals: dict[str, Tensor | float] = field(default_factory=dict)
 
     @property
     def per_epoch(self) -> int:
@@ -65,8 +61,7 @@ class SharedSearch:
     def state_dict(self) -> dict:
         """All that a bit-exact continuation needs, as tensors and plain values."""
         adam = self.controller.optimizer
-        return {
-            **{name: part.state_dict() for name, part in self._parts().items()},
+        return super().state_dict() | {
             # with legacy_zero_grad these keep a gradient of zeros, and move on
             "moving": [name for name, weight in self.net.named_parameters() if weight.grad is not None],
             "controller": torch.from_numpy(self.controller.vector),
@@ -74,17 +69,11 @@ class SharedSearch:
             "controller_square": torch.from_numpy(adam.square),
             "controller_steps": adam.steps,
             "baseline": self.baseline.value,
-            "augmentation": self.augmentation.get_state(),
-            "noise": self.noise.get_state(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "totals": self.totals,
         }
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from ``state``, on the device where the net lies."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        super().load_state_dict(state)
         weights = dict(self.net.named_parameters())
         for name in state["moving"]:
             weights[name].grad = torch.zeros_like(weights[name])
@@ -92,12 +81,6 @@ class SharedSearch:
         adam = self.controller.optimizer
         adam.mean, adam.square = state["controller_mean"].numpy().copy(), state["controller_square"].numpy().copy()
         adam.steps, self.baseline.value = state["controller_steps"], state["baseline"]
-        self.augmentation.set_state(state["augmentation"])
-        self.noise.set_state(state["noise"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        device = next(self.net.parameters()).device
-        moved = {name: total.to(device) if hasattr(total, "to") else total for name, total in state["totals"].items()}
-        self.totals = moved
 
 
 def begin(config: Config, data: ImageData, parts: Mapping[str, Tensor]) -> SharedSearch:
@@ -117,17 +100,10 @@ def begin(config: Config, data: ImageData, parts: Mapping[str, Tensor]) -> Share
         space=space,
         net=net,
         controller=controller_of(config, space, stream(config.seed, "controller").initial_seed()),
-        weight_optimizer=torch.optim.SGD(
-            net.parameters(),
-            config.weight_lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.momentum > 0,
-            # not fused: the fused step demands that all weights have momentum, and idle operations have none
-            foreach=True,
-        ),
+        weight_optimizer=descent(net, config, config.weight_lr, nesterov=True, fused=False),
         samplers={
-            name: Sampler(parts[name], config.batch_size, stream(config.seed, f"{name} order")) for name in PARTS
+            name: Sampler(parts[name], config.batch_size, stream(config.seed, f"{name} order"))
+            for name in ("weights", "alphas")
         },
         norms=batch_norms(net),
         augmentation=stream(config.seed, "augmentation"),

@@ -80,8 +80,7 @@ def read(place: Path) -> Shipped:
 
 def _counter(found: Shipped) -> Callable[[str], Count]:
     """What the network of a string costs in this table."""
-    protocol = found.protocol
-    settings = {"channels": protocol.channels, "cells": protocol.cells, "size": protocol.size}
+    settings = found.protocol.model_dump(include={"channels", "cells", "size"})
     return partial(count, **settings, classes=found.classes)
 
 
