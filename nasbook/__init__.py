@@ -7,8 +7,6 @@
 Names are imported when first used, so that ``import nasbook`` is quick and does not load torch.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 
 import nasbook.searchers  # noqa: F401  (it names its methods to nasbook.trials)

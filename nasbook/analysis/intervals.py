@@ -1,7 +1,5 @@
 """From single runs to a statement: mean, spread and interval over seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

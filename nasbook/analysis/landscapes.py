@@ -5,8 +5,6 @@ architectures are neighbours if they differ in one decision (Weinberger, "Correl
 landscapes", Biological Cybernetics 63, 1990; for tables of architectures: Ying et al., 2019, arXiv 1902.09635).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from nasbook.base import checks

@@ -4,8 +4,6 @@ Regret compares what a search would hand over at each moment, its best by the sc
 is, by the truth. One run is never a result: everything here keeps the seeds apart until the last step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,8 +1,6 @@
 """What published searches cost, in training examples: models times examples each (PNAS, Liu et al., 2018, arXiv
 1712.00559, Table 3)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from nasbook.spaces.blocks.pnas_cells import unordered_blocks

@@ -3,8 +3,6 @@
 Each function returns what it was given in one form, or raises NasbookError naming the place and the value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from numbers import Real
 

@@ -1,7 +1,5 @@
 """Settings that cannot be misspelt: frozen, typed, and refused with the nearest valid name."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Mapping
 from typing import Any, Self

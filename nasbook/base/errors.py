@@ -1,7 +1,5 @@
 """The one error that users meet: a clear sentence with the way out, never a traceback from inside."""
 
-from __future__ import annotations
-
 import difflib
 import sys
 from collections.abc import Iterable

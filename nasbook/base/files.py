@@ -1,7 +1,5 @@
 """Where things lie, and how a file is written so that no reader ever sees half of it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

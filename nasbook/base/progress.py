@@ -6,8 +6,6 @@ to a file, which ``nasbook run`` follows on the terminal while the notebook stay
 Unset, a Jupyter kernel gets the bar and everything else the lines.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterator

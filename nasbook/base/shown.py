@@ -4,8 +4,6 @@ A thing asks for a picture by its name in ``nasbook.drawing.pictures`` and hands
 up when the picture is wanted, not before.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol

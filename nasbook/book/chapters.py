@@ -3,8 +3,6 @@
 ``python -m nasbook.book.chapters`` writes both; a new chapter is a line of ``CHAPTERS``.
 """
 
-from __future__ import annotations
-
 import re
 
 from nasbook.base.files import repository, write_atomically

@@ -4,8 +4,6 @@ Exit status: 0 done, 1 a notebook or a check failed, 2 bad input (one sentence o
 130 Ctrl-C, 143 SIGTERM.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

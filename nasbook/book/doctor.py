@@ -4,8 +4,6 @@ Needs no network, no GPU and no ``dot``; what is optional is never a fault. Chec
 breaks is itself reported and hides no other.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A set of images as plain arrays: what every source ends in, before it becomes tensors on a device."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -5,8 +5,6 @@ order (crop and flip in 0 to 255, normalise, cutout last so that it fills with t
 published CIFAR-10 protocol.
 """
 
-from __future__ import annotations
-
 import torch
 from torch.nn import functional
 

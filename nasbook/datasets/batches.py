@@ -1,7 +1,5 @@
 """An endless stream of batches, drawn without replacement, that continues exactly where it was stopped."""
 
-from __future__ import annotations
-
 import torch
 
 from nasbook.base.errors import NasbookError

@@ -3,8 +3,6 @@
 ``nasbook data list | get NAME | verify NAME`` are ``listing``, ``get`` and ``verify``.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nasbook.base.errors import NasbookError, one_of

@@ -1,7 +1,5 @@
 """The contact sheet: how a set of images shows itself."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -5,8 +5,6 @@ torchvision knows the official archive and its checksum. CIFAR-10 has a second w
 as JSON. Both ways must end in arrays with one recorded checksum. CIFAR-100 has the official way alone.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile

@@ -1,7 +1,5 @@
 """A folder of pictures as ImageData: one sub-folder a class, pictures of any size and shape."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Real

@@ -1,7 +1,5 @@
 """What readers give as their own images, labels, classes and constants: put in the book's form, or refused."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 

@@ -4,8 +4,6 @@ The sample is a handful of lossless WebP sheets, each a grid of 32x32 images in 
 ``index.json`` with labels, positions in the full set and checksums (data/README.md says how it was made).
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from pathlib import Path

@@ -5,8 +5,6 @@ third. The published code takes the first and the last half of CIFAR-10; we perm
 seed and keep the shares of the classes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Bringing one file over the network: resumed where it broke off, watched, and given up on in time."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import math

@@ -5,8 +5,6 @@ max_i alpha_i . b. Exact backups: incremental pruning (Cassandra, Littman and Zh
 PBVI (Pineau, Gordon and Thrun, IJCAI 2003). ``steps`` (A, O, S, S') below is factor * P(s' | s, a) O(o | s', a).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import combinations
 from math import ceil, comb, log

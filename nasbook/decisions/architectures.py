@@ -5,8 +5,6 @@ Architecture Search with Reinforcement Learning", ICLR 2017: the list of tokens 
 search space below has a formula behind it, not a measurement.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from math import isinf, isnan, nan

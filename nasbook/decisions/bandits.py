@@ -10,8 +10,6 @@ arm; a bandit without contexts shows the constant (1,). What the policies of ``e
 Lattimore and Szepesvari, "Bandit Algorithms" (2020), chapters 4 (regret) and 19 (linear rewards).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

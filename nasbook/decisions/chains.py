@@ -5,8 +5,6 @@ Follows Norris, Markov Chains (Cambridge, 1997), chapter 1; with rewards it is a
 A distribution is a row: after one step ``p`` has become ``p @ transitions``.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ filter: White, A survey of solution techniques for the partially observed Markov
 Operations Research 32, 1991), many in one call of HiGHS.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from nasbook.base.errors import NasbookError

@@ -1,7 +1,5 @@
 """Any MDP as a Gymnasium environment: the model behind the interface of an agent that does not know it."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 
 import gymnasium

@@ -4,8 +4,6 @@ The two states, their rewards 10 and 0 and the observation probability .75 are t
 with their transition numbers are lost, so the transition numbers here are ours.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from nasbook.decisions.chains import MarkovChain

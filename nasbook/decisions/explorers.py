@@ -4,8 +4,6 @@
 a policy without chance of its own repeats itself. ``update`` wants the context and arm of the choice just made.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from nasbook.base import checks

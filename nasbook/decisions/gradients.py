@@ -6,8 +6,6 @@ depend on the list (Williams, "Simple statistical gradient-following algorithms"
 rewards into advantages R - b here knows rewards only, so it serves every policy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product

@@ -9,8 +9,6 @@ No estimator can speak of an arm that pi takes and the log cannot: mu must be po
 Dudik, Erhan, Langford and Li, "Doubly Robust Policy Evaluation and Optimization" (Statistical Science 2014).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

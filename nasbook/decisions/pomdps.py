@@ -5,8 +5,6 @@ Intelligence 101 (1998). The order of one step: the state s is left by an action
 s' and shows o, which depends on a and s'. The solvers are in ``alpha_vectors``, the pruning in ``envelopes``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

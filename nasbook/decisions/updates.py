@@ -3,8 +3,6 @@
 Sutton and Barto, Reinforcement Learning (2nd edition, 2018): SARSA equation 6.7, Q-learning 6.8, expected SARSA 6.9.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

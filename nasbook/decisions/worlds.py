@@ -5,8 +5,6 @@ The cliff is example 6.6 of Sutton and Barto, Reinforcement Learning (2nd editio
 Artificial Intelligence: A Modern Approach, section 17.1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

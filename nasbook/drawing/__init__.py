@@ -4,8 +4,6 @@ Nothing here knows torch, runs or searchers: tuples, DataFrames, arrays and stri
 a sentence go out. Names are imported when first used, so that ``import nasbook`` stays quick.
 """
 
-from __future__ import annotations
-
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

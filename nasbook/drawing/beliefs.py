@@ -1,7 +1,5 @@
 """The belief explorer: the alpha-vectors of a POMDP with two states, and what they say at one belief (chapter 04)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Pictures by name: what chains, genotypes and runs, which know no drawing, ask for by ``nasbook.base.shown``."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From architecture parameters to a cell: the decision at the end of a search, and how narrow it was."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From architecture parameters to a cell of six edges, which takes exactly one operation on each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One law, many cells: what the rules of derivation would make of the same probabilities, for comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple

@@ -13,8 +13,6 @@ times what a one-hot relaxation costs. Noise comes from the generator that is pa
 The exact laws of the last two stand beside them: code_probabilities and plackett_luce.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from itertools import combinations, permutations

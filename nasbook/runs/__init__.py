@@ -1,7 +1,5 @@
 """Runs: what a search or a training leaves behind in its folder, how it is written and how it is read again."""
 
-from __future__ import annotations
-
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

@@ -1,7 +1,5 @@
 """What every run folder has: the number of its format, and the manifest that says how far the run is."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

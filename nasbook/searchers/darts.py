@@ -4,8 +4,6 @@ Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, ar
 the validation loss of weights that have taken one more step on the training loss; first order leaves that step out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

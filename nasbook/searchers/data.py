@@ -5,8 +5,6 @@ Chang, Zhang, Guo, Meng, Xiang & Pan, "DATA: Differentiable ArchiTecture Approxi
 that is derived is the most probable one of those codes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

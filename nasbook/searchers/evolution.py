@@ -4,8 +4,6 @@ Real, Aggarwal, Huang & Le, "Regularized Evolution for Image Classifier Architec
 1802.01548, Algorithm 1. A lucky evaluation cannot keep an architecture alive: it must win again through its children.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Self

@@ -5,8 +5,6 @@ forward runs one architecture drawn by the Gumbel-max trick; the backward pass g
 (straight-through), so that all logits of an edge learn although one operation ran.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

@@ -5,8 +5,6 @@ replacement; they are back-propagated in turn, so that memory is that of one. Sk
 output while searching, and the blend of all operations is a teacher that gets no gradient. No code was published.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, Self

@@ -6,8 +6,6 @@ while other replicas have pushed theirs. One process goes through these events i
 The profile "nasnet" has the controller and the PPO of Zoph et al., 2018, arXiv 1707.07012.
 """
 
-from __future__ import annotations
-
 import heapq
 import itertools
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architect
 batches. The alphas of so noisy a blend come to rest less easily, so the edges have logits of their own, the betas.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 

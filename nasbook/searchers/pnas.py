@@ -5,8 +5,6 @@ are trained. Then, level by level: all one-block extensions of the cells just tr
 K best are trained, and the predictor is fitted anew to everything that is known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal

@@ -6,8 +6,6 @@ Both end in a sigmoid, are fitted by their mean absolute error, and take cells o
 each without another fifth of the data, make an ensemble, whose prediction is their mean.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Searc
 (Liu et al., 2019, arXiv 1806.09055, section 3.2) compares itself with the best of 24 random cells.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

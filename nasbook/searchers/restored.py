@@ -4,8 +4,6 @@ The gap that DATA's table 8 prints (Chang et al., 2019, arXiv 1905.01786): the e
 searched against that of the derived cell with the same weights, before any retraining.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from importlib import import_module

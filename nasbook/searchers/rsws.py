@@ -4,8 +4,6 @@ Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Searc
 learns the architecture: this is the baseline that a method with the same super-net has to beat.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 

@@ -5,8 +5,6 @@ draw from the concrete distribution; one backward pass on one batch moves the we
 on parameters or multiply-adds may join the loss.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary

@@ -1,7 +1,5 @@
 """What a network costs: parameters and multiply-adds, counted on shapes alone."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Node 0 is the cell's input, the last node its output. Each later node sums its i
 NAS-Bench-201 (Dong & Yang, 2020, arXiv 2001.00326), or some of them, as in DARTS (Liu et al., 2019, arXiv 1806.09055).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, product

@@ -1,7 +1,5 @@
 """What cells of blocks have in common: the states that no block reads, and one form of all ways to write a cell."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, permutations, product
 from typing import Any

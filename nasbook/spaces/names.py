@@ -1,7 +1,5 @@
 """The names of operations, in the order in which architecture parameters store them (plain data, no torch)."""
 
-from __future__ import annotations
-
 Node = tuple[tuple[str, int], ...]
 """A node of a cell: pairs of operation name and input."""
 

@@ -6,8 +6,6 @@ stand in the order ReLU, convolution, BatchNorm. While searching, BatchNorm has 
 Follows DARTS (Liu et al., 2019, arXiv 1806.09055, section 3.1 and its released operations).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

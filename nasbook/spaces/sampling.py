@@ -1,7 +1,5 @@
 """Architectures drawn at random: the baseline that every search has to beat."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

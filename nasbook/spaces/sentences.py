@@ -4,8 +4,6 @@ A controller takes one step of its recurrent network for each token, but for an 
 several questions of yes or no (Zoph & Le, 2017, arXiv 1611.01578, section 3.3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property

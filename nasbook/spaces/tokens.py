@@ -5,8 +5,6 @@ controller (Zoph & Le, 2017, arXiv 1611.01578), drawn by random search, and chan
 al., 2019, arXiv 1802.01548). ``TokenSpace`` is all that a searcher asks for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The shared loops: searching by turns and training a found network."""
 
-from __future__ import annotations
-
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

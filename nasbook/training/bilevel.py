@@ -5,8 +5,6 @@ steps move, which of them a batch takes, and what an epoch writes down; ``nasboo
 Algorithm 1 of GDAS (Dong & Yang, 2019, arXiv 1910.04465) and of DARTS (Liu et al., 2019, arXiv 1806.09055).
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Mapping

@@ -6,8 +6,6 @@ and ``architecture_step`` end in ``descend_weights`` and ``descend_alphas`` of `
 own ``weight_step``, and whatever else learns takes the ``train_step`` of ``nasbook.training.standalone``.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,5 @@
 """What autograd keeps for the backward pass: the part of a step's memory in which the methods differ."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Random streams, precision and BatchNorm: what every loop must do in the same way."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterator, Sequence

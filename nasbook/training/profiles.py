@@ -1,7 +1,5 @@
 """What the short profiles of all one-shot searches have in common, so that a method's file names only its own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

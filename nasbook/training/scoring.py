@@ -5,8 +5,6 @@ the same wherever they are asked. BatchNorm normalises by its running statistics
 share, by each batch: running statistics would mix them (Pham et al., 2018, arXiv 1802.03268, released code).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The settings of a one-shot search: what all methods have in common."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator

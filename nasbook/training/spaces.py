@@ -4,8 +4,6 @@ A method brings its relaxation, and asks the space for one of four derivations. 
 of its margins; ``strengths``, ``alphas`` and ``laws`` map each searched kind of cell to an array (E, O).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Protocol
 

@@ -4,8 +4,6 @@ The CIFAR protocol of DARTS (Liu et al., 2019, arXiv 1806.09055, section 3.2): S
 scheduled drop-path, an auxiliary head and cutout. The test error reported is the one after the last epoch.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The state of a one-shot search."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -3,8 +3,6 @@
 The ``weight_step`` and ``architecture_step`` of a method with alphas end in one of these; ENAS has steps of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch

@@ -9,8 +9,6 @@ The paper prints w' without momentum and decay; the released code has both, and 
 depends on alpha, so the second term keeps its form. Clipping, which a real step may have, is in neither.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager

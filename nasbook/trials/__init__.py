@@ -3,8 +3,6 @@
 ``nb.trials.run`` searches in a folder, ``play`` in memory, ``repeat`` once for each seed.
 """
 
-from __future__ import annotations
-
 import lazy_loader
 
 NAMED: dict[str, str] = {}

@@ -4,8 +4,6 @@ A child is trained on the images that all searches may train on and judged on th
 not there (Zoph & Le, 2017, arXiv 1611.01578, section 4.1, with the best of the last five epochs as score).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 

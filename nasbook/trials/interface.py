@@ -1,7 +1,5 @@
 """What a search without a super-net asks for a score, and what an answer may be: the seam between both."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence

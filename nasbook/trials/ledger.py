@@ -1,7 +1,5 @@
 """What a search without a super-net spends: seeds, budget, failures, and a journal that survives a kill."""
 
-from __future__ import annotations
-
 import math
 from builtins import map as one_by_one
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence

@@ -5,8 +5,6 @@ trace, the manifest and progress. A killed run is continued by running it again:
 and the scores that it asks for come from the journal as long as that lasts.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import sys

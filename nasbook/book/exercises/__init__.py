@@ -5,8 +5,6 @@ check expects comes from numbers worked out by hand, from an independent slow wa
 never from the reader's function.
 """
 
-from __future__ import annotations
-
 import copy
 import os
 from collections.abc import Callable

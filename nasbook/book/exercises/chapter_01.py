@@ -1,7 +1,5 @@
 """Exercises of chapter 01, Markov chains."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

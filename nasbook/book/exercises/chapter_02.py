@@ -1,7 +1,5 @@
 """Exercises of chapter 02, hidden Markov models."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import product
 

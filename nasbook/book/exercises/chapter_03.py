@@ -1,7 +1,5 @@
 """Exercises of chapter 03, Markov decision processes: a backup, policy iteration, the bias of a maximum."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import product
 

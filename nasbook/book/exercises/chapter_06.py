@@ -1,7 +1,5 @@
 """Exercises of chapter 06: leave-one-out, the estimate of the gradient, and what a critic would buy."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from nasbook.book.exercises import Exercise

@@ -1,7 +1,5 @@
 """Exercises of chapter 07: the size of a space, one step of evolution, random search without repetition."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from math import comb
 

@@ -1,7 +1,5 @@
 """Exercises of chapter 08: an anchor point, the size of a compiled sentence, how stale gradients are."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from nasbook.book.exercises import Exercise

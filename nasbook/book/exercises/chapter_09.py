@@ -1,7 +1,5 @@
 """Exercises of chapter 09: a skip's chance and penalty, the controller's reward, what shared weights are good for."""
 
-from __future__ import annotations
-
 from itertools import accumulate, combinations, permutations, product
 from math import comb, exp, log
 

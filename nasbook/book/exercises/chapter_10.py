@@ -1,7 +1,5 @@
 """Exercises of chapter 10: how many blocks there are, when two cells are the same, one step of the beam."""
 
-from __future__ import annotations
-
 from itertools import combinations_with_replacement, permutations, product
 
 import numpy as np

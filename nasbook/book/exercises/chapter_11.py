@@ -1,7 +1,5 @@
 """Exercises of chapter 11: the finite difference, the unrolled gradient by hand, and deriving a cell."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Exercises of chapter 13: a draw from uniform noise, the gradient of one executed operation, the law of a set."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Exercises of notebook 16: the law of the second draw, the guided loss, the exact chance of a DropBlock seed."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import log_softmax, softmax
 

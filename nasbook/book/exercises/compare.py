@@ -1,7 +1,5 @@
 """Comparing a reader's answer with the right one, and saying the difference in one sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from numbers import Real
 

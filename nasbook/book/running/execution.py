@@ -1,7 +1,5 @@
 """A notebook through papermill, in a kernel that works in its folder and dies with this process."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

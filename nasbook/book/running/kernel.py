@@ -6,8 +6,6 @@ interpreter lock. Linux is therefore asked to kill the kernel with its parent; e
 has to do.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

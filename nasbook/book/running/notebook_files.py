@@ -1,7 +1,5 @@
 """A notebook as a file: found by name, read, brought to the one normal form, searched for hidden errors."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

@@ -5,8 +5,6 @@ notebook's folder and dies with us, errors hidden in widgets fail the run, and w
 book's normal form.
 """
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import json

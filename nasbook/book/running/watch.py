@@ -1,7 +1,5 @@
 """What the terminal shows while a notebook runs, and what a signal does to it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

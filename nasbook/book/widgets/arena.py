@@ -3,8 +3,6 @@
 A method that ran elsewhere joins by ``contest.joined(name, evaluations)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 import ipywidgets

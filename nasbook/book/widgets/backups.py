@@ -3,8 +3,6 @@
 ``trace`` computes what the frames share; ``paths_picture`` draws walks on a grid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple

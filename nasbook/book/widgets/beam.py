@@ -1,7 +1,5 @@
 """How wide a beam, how good a predictor? Cells of a small space that grow stage by stage, and which survive."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What an optimist believes: each arm's interval, round by round, and the arm that it makes him pull next."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

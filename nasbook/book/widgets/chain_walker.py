@@ -1,7 +1,5 @@
 """The chain walker: a token on a graph, its visits beside the stationary distribution, and how p_t gets there."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from math import atan2, cos, hypot, log10, pi, sin

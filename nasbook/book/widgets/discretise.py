@@ -3,8 +3,6 @@
 The accuracies are measured beforehand, one for each cell.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The ensemble knob: which codes a union of M draws gives on an edge, how far its gradient's pretence is from it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 One edge with operations A, B, C that put out ``OUTPUTS``; y is their weighted sum, the loss is log(1 + exp(-y)).
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import ipywidgets

@@ -1,7 +1,5 @@
 """The mixed-operation mixer: what one edge puts out while it is searched, and what is left of it afterwards."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """How noisy is a policy gradient? Many gradient estimates on the simplex of three choices, and what they learn."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

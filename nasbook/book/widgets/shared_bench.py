@@ -1,7 +1,5 @@
 """The shared-weights bench: two cells inside one network, what they share, and what sharing does to the ranking."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """How large is a search space? Its size on a logarithmic scale, and 24 cells drawn from it, repeated ones marked."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from itertools import product

@@ -7,8 +7,6 @@ The weight w follows L_train to the valley floor w = alpha, whatever ``bend`` is
 here is a closed form.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A measured quantity against a setting, every seed a dot: the picture behind a statement about that setting."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from nasbook.analysis.intervals import summarize

@@ -4,8 +4,6 @@ Positions and sizes are points, y grows upwards. A probability stands on a plate
 a curve can be taken for its neighbour's.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Sequence
 from html import escape

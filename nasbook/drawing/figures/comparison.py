@@ -1,7 +1,5 @@
 """Every seed a dot, every group its interval: the picture behind a statement about methods."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ A chain of few transitions lies on a ring; a model with actions is one step unro
 stands alone. Plain arrays come in: A actions, S states, O observations.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Bias and noise of gradient estimators over the temperature, in one picture."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 A actions, S states, O observations. What cannot happen has no line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

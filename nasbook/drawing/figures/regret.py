@@ -1,7 +1,5 @@
 """What exploring cost: cumulative regret over rounds, a curve and a band for each policy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Searches by trial as pictures: the truth they search in, one search's scores, and regret over seeds by method."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Searches with shared weights as pictures: what controller and weights did, and what sharing does to the ranking."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Axes of a panel in SVG: scales from values to pixels, round ticks, named grid lines, and keys of legends."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import numpy as np

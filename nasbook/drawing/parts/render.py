@@ -4,8 +4,6 @@
 pygraphviz carries Graphviz itself, so installing this package is enough.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re

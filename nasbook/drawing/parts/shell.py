@@ -1,7 +1,5 @@
 """A widget is a shell: controls, a pure function from their values to a frame, and a place of fixed height."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any

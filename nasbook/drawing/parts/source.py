@@ -1,7 +1,5 @@
 """Shows the code of the package in a notebook, so that it is never pasted there."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ factorised convolution, dotted: pooling or none) and the number of arrowheads it
 three: 7x7; a dot: 1x1), so a grey print still tells them apart.
 """
 
-from __future__ import annotations
-
 import textwrap
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Positions and sizes are pixels, y grows downwards; each function returns one element.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from html import escape
 from math import hypot

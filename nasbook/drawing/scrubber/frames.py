@@ -4,8 +4,6 @@
 cell and the edge that the reader chose, and writes a frame as SVG text in a few milliseconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nasbook.base.errors import NasbookError

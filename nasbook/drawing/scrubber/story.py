@@ -1,7 +1,5 @@
 """What the scrubber knows of a search: plain arrays, and the cells that its snapshots stand for."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The scrubber as a widget: an epoch slider with a play button, the kind of cell, the edge, and their frame."""
 
-from __future__ import annotations
-
 import ipywidgets
 
 from nasbook.drawing.parts import shell

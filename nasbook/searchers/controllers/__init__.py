@@ -1,7 +1,5 @@
 """Controllers: recurrent networks that speak architectures, and how their parameters are kept and moved."""
 
-from __future__ import annotations
-
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

@@ -5,8 +5,6 @@ Pham et al., 2018, arXiv 1802.03268, and its released code. All logits are divid
 the default and the code's stands beside it as an option.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 

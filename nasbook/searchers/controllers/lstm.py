@@ -7,8 +7,6 @@ layer at the anchors. What the paper leaves open: the first input is learned; af
 the sum of the chosen h_j over one plus their number, as in ENAS (Pham et al., 2018, arXiv 1802.03268, released code).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -5,8 +5,6 @@ stale, computed from parameters that have moved since. Plain NumPy, so that each
 neighbours are: splitting into shards changes no bit.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

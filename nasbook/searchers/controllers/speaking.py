@@ -1,8 +1,6 @@
 """What every controller shares: a policy over token lists, as ``nasbook.decisions.policies.Policy`` describes one, with
 an automatic gradient behind it."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import NamedTuple

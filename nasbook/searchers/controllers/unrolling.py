@@ -1,7 +1,5 @@
 """A controller caught in the act: the chances of every decision of one sentence, and what one lesson does to them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ An epoch trains the weights on every batch of their part, and then the controlle
 ``training.bilevel``. The run folder, checkpoints and trace are the same.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Hashable
 from functools import partial

@@ -10,8 +10,6 @@ it draws; the two never touch each other's parameters. Section 2.2, with m an ar
 The steps are in ``.loop``, the loop in ``nasbook.training.loop``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 

@@ -1,7 +1,5 @@
 """The state of a search with shared weights: all that a step changes and a checkpoint holds."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

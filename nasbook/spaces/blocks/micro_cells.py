@@ -2,8 +2,6 @@
 1802.03268, section 2.4). A cell gives the states that no block reads. Plain data, no torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

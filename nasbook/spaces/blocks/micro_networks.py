@@ -7,8 +7,6 @@ that code a farther input is rectified before it is halved, and nothing else tha
 behind the cell after the last reduction helps the training and is not counted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

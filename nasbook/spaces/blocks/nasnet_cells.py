@@ -1,7 +1,5 @@
 """NASNet's cells as token lists (Zoph et al., 2018, arXiv 1707.07012, section 3). Plain data, no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

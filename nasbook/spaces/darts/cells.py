@@ -5,8 +5,6 @@ concatenation of its nodes. DARTS (Liu et al., 2019, arXiv 1806.09055, section 2
 GDAS's (Dong & Yang, 2019, arXiv 1910.04465, figure 3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

@@ -12,8 +12,6 @@ weights are the plain cell's own, concatenated at each forward. Three identities
 3. FactorizedReduce is one 2x2 convolution of stride 2 in which two of the four taps are not zero.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any

@@ -1,7 +1,5 @@
 """Networks of stacked cells: the super-net that is searched and the network that is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import torch

@@ -5,8 +5,6 @@ PC-DARTS (Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient
 the shuffle at its end sees to it that these are others at each node.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -5,8 +5,6 @@ Cells at one and two thirds of the depth are reductions and double the channels 
 pixels to 28 in three convolutions.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

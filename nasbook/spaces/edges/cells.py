@@ -5,8 +5,6 @@ one edge from each node to each later one: six edges, an operation on each. ``|a
 operation a on the edge from node 0 to node 1, b and c on the edges into node 2, and so on. Plain data, no torch.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterator, Sequence

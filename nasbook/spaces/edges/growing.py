@@ -6,8 +6,6 @@ the result: the cell whose last node sums those. So every small cell has a true 
 what a single edge adds is often not connected to the output yet, and its score would say nothing about it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property

@@ -11,8 +11,6 @@ gradients, once the weights of corresponding convolutions are equal, and train a
 variants). They write a node out as often as it is read, and so forget which convolutions are shared.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple

@@ -5,8 +5,6 @@ second and the third, BatchNorm, ReLU, the mean over the pixels and a linear cla
 2001.00326, section 2.1; 16 channels and five cells a stage there).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 

@@ -5,8 +5,6 @@ added in the shared network, as in the released code, and joined in depth by a 1
 one and two thirds of the layers all outputs that are still wanted are halved in size.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

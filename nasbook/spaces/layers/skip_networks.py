@@ -4,8 +4,6 @@ A layer that reads several others gets them side by side in depth, the smaller o
 A layer that reads nothing gets the image. What nobody reads goes to the classifier.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """A searched recurrent cell as a module that runs (Zoph & Le, 2017, arXiv 1611.01578, section 3.4)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

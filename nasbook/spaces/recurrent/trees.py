@@ -6,8 +6,6 @@ each then applies its activation. The memory c of the step before enters one nod
 its activation is the memory of this step; the root is the hidden state. Plain data, no torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -4,8 +4,6 @@ One process reads and writes the file; the workers only train. Whatever stops it
 the same command goes on with the rest.
 """
 
-from __future__ import annotations
-
 import hashlib
 import multiprocessing
 import os

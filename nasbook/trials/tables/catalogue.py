@@ -1,7 +1,5 @@
 """The tables of truth by name."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from nasbook.base.errors import NasbookError, one_of

@@ -4,8 +4,6 @@ Cells that are the same up to naming (``nasbook.spaces.edges.isomorphism``) are 
 ``data/cellbench/table.csv`` has one row a training, ``manifest.json`` the protocol and who made it. No torch here.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache, partial

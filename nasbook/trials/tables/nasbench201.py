@@ -6,8 +6,6 @@ mean accuracies in percent after 12 epochs (valid and test) and 200 epochs (test
 those of a schedule of 12 epochs. Neither ships with the book.
 """
 
-from __future__ import annotations
-
 import zlib
 from functools import partial
 from pathlib import Path

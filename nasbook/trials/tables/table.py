@@ -1,7 +1,5 @@
 """A table of truth in memory: accuracies of every architecture of a space, looked up by its string."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """How the networks of cellbench are trained: one protocol for every cell, and one row of measurements a training."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 
