@@ -70,7 +70,9 @@ def test_the_accuracy_is_counted_by_hand(run, digits, monkeypatch):
 
 def test_both_accuracies_are_those_of_the_selection_images(run, digits, monkeypatch):
     search, asked = trained_search(run, digits), []
-    monkeypatch.setattr(restored, "supernet_accuracy", lambda search, paths, positions: asked.append(positions) or len(asked))
+    monkeypatch.setattr(
+        restored, "supernet_accuracy", lambda search, paths, positions: asked.append(positions) or len(asked)
+    )
     assert shared_accuracy(search, run.genotype) == 1
     assert mean_sampled_accuracy(search, "data", draws=3) == (2 + 3 + 4) / 3
     assert len(asked) == 4 and all(torch.equal(one, search.parts["selection"]) for one in asked)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pkgutil
 import re
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def test_stored_listings_are_the_code_of_today(path):
         if shown := re.fullmatch(r"nb\.source\((.+)\)", form.source(cell).strip()):
             stored = "".join(cell["outputs"][0]["data"]["text/plain"])
             assert stored == repr(nb.source(eval(shown[1], names))), "run `make notebooks`"
+
+
+MODULE = re.compile(
+    r"`((?:nasbook|base|runs|spaces|searchers|training|relaxations|drawing|trials|analysis|decisions)\.[\w.]+)`"
+)
+
+
+def test_modules_that_the_prose_names_are_where_it_says(path):
+    prose = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "markdown"]
+    for name in MODULE.findall("\n".join(form.source(cell) for cell in prose)):
+        assert pkgutil.resolve_name(f"nasbook.{name.removeprefix('nasbook.')}"), name
 
 
 def test_all_notebooks_together_stay_small():
