@@ -10,8 +10,6 @@ from importlib import import_module
 from types import ModuleType
 
 import pandas as pd
-import torch
-from torch import Tensor
 
 from nasbook.base.config import Config
 from nasbook.base.errors import NasbookError, one_of
@@ -23,7 +21,6 @@ from nasbook.searchers import METHODS, SHARING
 from nasbook.searchers.enas.method import space_of
 from nasbook.searchers.enas.state import SharedSearch, begin
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.names import Node, cell_edges
 from nasbook.training.bilevel import supernet_accuracy
 from nasbook.training.numerics import stream
 from nasbook.training.state import Search, start
@@ -94,30 +91,16 @@ def rankings(runs: Iterable[Run], data: ImageData, architectures: Sequence[Hasha
 def _settings(run: Run) -> tuple[ModuleType, Config]:
     """The module of a run's method, and the config that the run was searched with."""
     module = import_module((METHODS | SHARING)[run.config["method"]])
-    absent = [name for name in module.Config.model_fields if name not in run.config]
+    known = {"space": "darts"} | run.config  # written down only where it is another
+    absent = [name for name in module.Config.model_fields if name not in known]
     if absent:
         raise NasbookError(f"{run!r} was searched by a version of nasbook that had no setting {absent[0]}")
-    return module, module.Config.make({name: run.config[name] for name in module.Config.model_fields})
+    return module, module.Config.make({name: known[name] for name in module.Config.model_fields})
 
 
-def path_of(nodes: Sequence[Node], operations: Sequence[str]) -> Tensor:
-    """The path of one cell: (E, O), one where the cell's ``nodes`` have that operation on that edge, else zero.
-
-    Raises NasbookError for an operation that is not among ``operations``.
-    """
-    edges, names = cell_edges(len(nodes)), list(operations)
-    path = torch.zeros(len(edges), len(names))
-    for index, node in enumerate(nodes):
-        for name, source in node:
-            if name not in names:
-                raise NasbookError(f"the cell holds {name}, which is not among the operations searched: {names}")
-            path[edges.index((index + 2, source)), names.index(name)] = 1.0
-    return path
-
-
-def shared_accuracy(search: Search, genotype: Genotype) -> float:
+def shared_accuracy(search: Search, genotype: Genotype | str) -> float:
     """Accuracy on the selection images of the cell with the super-net's weights, normalised by each batch."""
-    paths = {kind: path_of(nodes, search.config.operations) for kind, (nodes, _) in genotype.kinds.items()}
+    paths = search.space.path(genotype)
     return supernet_accuracy(search, lambda: paths, search.parts["selection"])
 
 

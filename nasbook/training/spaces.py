@@ -4,7 +4,7 @@ A method brings its relaxation, and asks the space for one of four derivations. 
 of its margins; ``strengths``, ``alphas`` and ``laws`` map each searched kind of cell to an array (E, O).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasbook.base.errors import NasbookError, one_of
 from nasbook.relaxations import derivation
 from nasbook.relaxations.edge_rules import edge_rule
 from nasbook.spaces.cost import count_parameters
@@ -21,7 +22,7 @@ from nasbook.spaces.darts.networks import CellSupernet
 from nasbook.spaces.edges.cells import EDGES, count, read_cell, write_cell
 from nasbook.spaces.edges.networks import EdgeSupernet
 from nasbook.spaces.genotypes import Genotype
-from nasbook.spaces.names import cell_edges
+from nasbook.spaces.names import Node, cell_edges
 from nasbook.training.settings import SearchConfig
 
 Arrays = Mapping[str, np.ndarray]
@@ -55,6 +56,9 @@ class SearchSpace(Protocol):
 
     def read(self, paths: Paths) -> Any:
         """What paths of zeros and ones, kind to (E, O), stand for."""
+
+    def path(self, found: Any) -> dict[str, Tensor]:
+        """The paths of zeros and ones that :meth:`read` reads so. Raises NasbookError for what is not in the space."""
 
     def shape(self, found: Any, classes: int) -> dict[str, float]:
         """Skip-connections of each kind of cell, and parameters of the network of what was found, as it is searched."""
@@ -112,6 +116,9 @@ class DartsCells:
             cells[kind] = tuple(tuple(node) for node in nodes)
         return Genotype(cells["normal"], reduce=cells.get("reduce"))
 
+    def path(self, found: Genotype) -> dict[str, Tensor]:
+        return {kind: path_of(nodes, self.operations) for kind, (nodes, _) in found.kinds.items()}
+
     def shape(self, found: Genotype, classes: int) -> dict[str, float]:
         skips = {
             f"skips_{kind}": sum(op == "skip_connect" for node in nodes for op, _ in node)
@@ -120,6 +127,21 @@ class DartsCells:
         with torch.device("meta"):
             net = found.network(self.config.channels, self.config.cells, classes)
         return skips | {"parameters": count_parameters(net)}
+
+
+def path_of(nodes: Sequence[Node], operations: Sequence[str]) -> Tensor:
+    """The path of one cell: (E, O), one where the cell's ``nodes`` have that operation on that edge, else zero.
+
+    Raises NasbookError for an operation that is not among ``operations``.
+    """
+    edges, names = cell_edges(len(nodes)), list(operations)
+    path = torch.zeros(len(edges), len(names))
+    for index, node in enumerate(nodes):
+        for name, source in node:
+            if name not in names:
+                raise NasbookError(f"the cell holds {name}, which is not among the operations searched: {names}")
+            path[edges.index((index + 2, source)), names.index(name)] = 1.0
+    return path
 
 
 class EdgePaths(EdgeSupernet):
@@ -169,6 +191,10 @@ class EdgeCells:
 
     def read(self, paths: Paths) -> str:
         return write_cell([self.operations[place] for place in paths["normal"].argmax(dim=-1).tolist()])
+
+    def path(self, found: str) -> dict[str, Tensor]:
+        places = [self.operations.index(one_of(name, self.operations, "operation")) for name in read_cell(found)]
+        return {"normal": F.one_hot(torch.tensor(places), len(self.operations)).float()}  # (E,) -> (E, O)
 
     def shape(self, found: str, classes: int) -> dict[str, float]:
         counted = count(found, self.config.channels, self.config.cells, classes)

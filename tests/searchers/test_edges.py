@@ -13,6 +13,7 @@ import nasbook as nb
 from nasbook.base.errors import NasbookError
 from nasbook.runs.writer import RunWriter
 from nasbook.searchers import METHODS
+from nasbook.searchers.restored import shared_accuracy, trained_search
 from nasbook.spaces.cost import operation_costs
 from nasbook.spaces.edges.cells import CELLBENCH_OPERATIONS, EDGES, NASBENCH201_OPERATIONS, count, read_cell
 from nasbook.spaces.edges.networks import EdgeSearchCell, EdgeSupernet
@@ -65,6 +66,15 @@ def test_stopped_and_continued_it_is_the_same_search(runs, digits, name, tmp_pat
 
 def test_five_operations_unless_others_are_given(digits):
     assert begin("gdas", digits, space="edges").config.operations == NASBENCH201_OPERATIONS
+
+
+def test_a_cell_is_judged_in_the_trained_net_as_its_path(runs, digits):
+    search = trained_search(runs["gdas"], digits)
+    cell = runs["gdas"].genotype
+    assert search.space.read(search.space.path(cell)) == cell
+    assert 0 < shared_accuracy(search, cell) < 1
+    with pytest.raises(NasbookError, match="unknown operation 'avg_pool_3x3'"):
+        search.space.path(cell.replace("skip_connect~0", "avg_pool_3x3~0").replace("nor_conv_3x3~0", "avg_pool_3x3~0"))
 
 
 def test_enas_gives_its_cell_as_well(digits, tmp_path):

@@ -10,8 +10,9 @@ from tiny import TINY
 import nasbook as nb
 from nasbook.drawing import against_picture
 from nasbook.searchers import restored
-from nasbook.searchers.restored import mean_sampled_accuracy, path_of, shared_accuracy, trained_search
+from nasbook.searchers.restored import mean_sampled_accuracy, shared_accuracy, trained_search
 from nasbook.spaces.names import DARTS_OPERATIONS
+from nasbook.training.spaces import path_of
 
 
 @pytest.fixture(scope="module")
