@@ -4,8 +4,8 @@
 >>> table = nb.benchmarks.load("cellbench")
 >>> table.accuracy(table.best("test").architecture, "test", 16)
 
-``cellbench`` ships with the book and is made by ``nasbook bench build``; ``nasbench201`` (Dong & Yang, 2020) is read
-from a file that you have.
+Both tables ship with the book. ``cellbench`` is made by ``nasbook bench build``; ``nasbench201`` is that of Dong & Yang
+(2020), in a compact form.
 """
 
 import lazy_loader

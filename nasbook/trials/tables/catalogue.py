@@ -13,10 +13,10 @@ TABLES = {
 
 
 def load(name: str, path: str | Path | None = None, *, dataset: str = "cifar10") -> Table:
-    """The table ``name``: "cellbench", which ships, or "nasbench201", which you have in a file.
+    """The table ``name``: "cellbench" or "nasbench201", which both ship with the book.
 
-    ``path``: the table's folder (cellbench), or a file or the folder that holds it (nasbench201; None: the cache
-    folder, ``$NASBOOK_DATA``). ``dataset`` of nasbench201: "cifar10", "cifar100" or "imagenet16-120". Raises
+    ``path``: the table's folder (cellbench), or a file or the folder that holds it (nasbench201); None: what
+    ships. ``dataset`` of nasbench201: "cifar10", "cifar100" or "imagenet16-120". Raises
     NasbookError for an unknown name, an absent file, and one that is damaged or not what it should be.
     """
     if one_of(name, TABLES, "table of truth") == "cellbench":

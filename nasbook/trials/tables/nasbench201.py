@@ -1,11 +1,14 @@
-"""NAS-Bench-201 (Dong & Yang, 2020, arXiv 2001.00326) as a table of truth, from a file that you have.
+"""NAS-Bench-201 (Dong & Yang, 2020, arXiv 2001.00326) as a table of truth.
 
-Two kinds of file are read. The compact one (``nasbench201.csv.gz``) has one line an architecture: its string, and the
-mean accuracies in percent after 12 epochs (valid and test) and 200 epochs (test) on three data sets. The official one
-(``NAS-Bench-201-v1_1-096897.pth``, 4.7 GB, read whole into memory) has every training. Accuracies after 12 epochs are
-those of a schedule of 12 epochs. Neither ships with the book.
+A compact form ships in ``data/nasbench201``: a line an architecture, with its string and the mean accuracies in percent
+after 12 epochs (valid and test) and 200 epochs (test) on three data sets. The official file of every training
+(``NAS-Bench-201-v1_1-096897.pth``, 4.7 GB, read whole into memory) is read too, if you have it. Accuracies after 12
+epochs are those of a schedule of 12 epochs.
+
+The compact form has no seconds. They are modelled: a training step is three forward passes, at :data:`RATE`.
 """
 
+import hashlib
 import zlib
 from functools import partial
 from pathlib import Path
@@ -15,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from nasbook.base.errors import NasbookError, one_of
-from nasbook.base.files import cache, folder_path
+from nasbook.base.files import folder_path, read_json, repository
 from nasbook.spaces.edges.cells import EdgeSpace, count
 from nasbook.spaces.edges.isomorphism import published_string
 from nasbook.trials.tables.table import Table, mean_over_seeds
@@ -26,24 +29,30 @@ EPOCHS = (12, 200)
 UNIQUE = 6466
 COMPACT = ("nasbench201.csv.gz", "nasbench201.csv")
 OFFICIAL = ("NAS-Bench-201-v1_1-096897.pth", "NAS-Bench-201-v1_0-e61699.pth")
-HINT = f"put {COMPACT[0]} or {OFFICIAL[0]} into $NASBOOK_DATA (default ~/.cache/nasbook), or name it with path="
+HINT = f"put {COMPACT[0]} or {OFFICIAL[0]} there, or leave path= out to read what ships with the book"
+RATE = 1e12
+"""Multiply-adds a second of the modelled seconds; 12 epochs of an average cell on CIFAR-10 then take a minute."""
 
 
 class DataSet(NamedTuple):
-    """What is known of a data set: names in both files, classes and pixels, and the best mean test accuracy."""
+    """What is known of a data set: names in both files, classes, pixels and training images, and the best mean test
+    accuracy."""
 
     column: str
     valid: tuple[str, str]
     test: tuple[str, str]
     classes: int
     size: int
+    images: int
     best: float
 
 
 DATASETS = {
-    "cifar10": DataSet("c10", ("cifar10-valid", "x-valid"), ("cifar10", "ori-test"), 10, 32, 94.37),
-    "cifar100": DataSet("c100", ("cifar100", "x-valid"), ("cifar100", "x-test"), 100, 32, 73.51),
-    "imagenet16-120": DataSet("in16", ("ImageNet16-120", "x-valid"), ("ImageNet16-120", "x-test"), 120, 16, 47.31),
+    "cifar10": DataSet("c10", ("cifar10-valid", "x-valid"), ("cifar10", "ori-test"), 10, 32, 25_000, 94.37),
+    "cifar100": DataSet("c100", ("cifar100", "x-valid"), ("cifar100", "x-test"), 100, 32, 50_000, 73.51),
+    "imagenet16-120": DataSet(
+        "in16", ("ImageNet16-120", "x-valid"), ("ImageNet16-120", "x-test"), 120, 16, 151_700, 47.31
+    ),
 }
 """``best``: after 200 epochs, in percent. On CIFAR-10 the test accuracy is of a training on all training images."""
 
@@ -55,11 +64,18 @@ class Contents(NamedTuple):
     seeds: tuple[int, ...]
     accuracies: dict[str, np.ndarray]
     seconds: np.ndarray
+    alike: np.ndarray | None = None
+
+
+def folder() -> Path:
+    """Where the table lies that comes with the book."""
+    return repository() / "data" / NAME
 
 
 def find(path: str | Path | None = None) -> Path | None:
-    """The file: ``path`` itself, or the first of the known names in that folder; None if there is none."""
-    place = cache() if path is None else folder_path(path)
+    """The file: ``path`` itself, or the first of the known names in that folder (None: what ships); None if there is
+    none."""
+    place = folder() if path is None else folder_path(path)
     if place.is_file():
         return place
     return next((place / name for name in COMPACT + OFFICIAL if (place / name).is_file()), None)
@@ -68,13 +84,13 @@ def find(path: str | Path | None = None) -> Path | None:
 def load(path: str | Path | None = None, dataset: str = "cifar10") -> Table:
     """The table of one of the :data:`DATASETS`.
 
-    From the compact file it holds means over seeds only, and no seconds. Raises NasbookError if there is no file, or if
+    ``path``: a file or its folder, None for what ships. The compact file holds means over seeds only. Raises NasbookError if there is no file, or if
     it does not hold the published 15,625 cells with the published optimum.
     """
     known = DATASETS[one_of(dataset, DATASETS, "data set of nasbench201")]
     file = find(path)
     if file is None:
-        raise NasbookError(f"no NAS-Bench-201 in {cache() if path is None else path}: {HINT}")
+        raise NasbookError(f"no NAS-Bench-201 in {folder() if path is None else path}: {HINT}")
     contents = (_read_official if file.suffix == ".pth" else _read_compact)(file, known)
     place_of = {cell: row for row, cell in enumerate(contents.cells)}
     if len(contents.cells) != len(SPACE) or any(cell not in place_of for cell in SPACE):
@@ -90,6 +106,7 @@ def load(path: str | Path | None = None, dataset: str = "cifar10") -> Table:
         seeds=contents.seeds,
         accuracies={split: values / 100 for split, values in contents.accuracies.items()},
         seconds=contents.seconds,
+        alike=contents.alike,
         rows=rows,
         count=partial(count, classes=known.classes, size=known.size),
     )
@@ -105,7 +122,7 @@ def _read_compact(file: Path, known: DataSet) -> Contents:
     columns = [f"{known.column}_{what}" for what in ("valid_12", "test_12", "test_200")]
     try:
         packed = "gzip" if file.suffix == ".gz" else None
-        table = pd.read_csv(file, usecols=["arch", "unique", *columns], compression=packed)
+        table = pd.read_csv(file, usecols=["arch", "unique", "macs", *columns], compression=packed)
         valid, early, late = (table[name].to_numpy(dtype=float) for name in columns)
         if not np.isfinite([valid, early, late]).all():
             raise ValueError("accuracies are missing")
@@ -116,7 +133,8 @@ def _read_compact(file: Path, known: DataSet) -> Contents:
     nothing = np.full(len(table), np.nan)
     accuracies = {"valid": np.stack([valid, nothing], axis=1), "test": np.stack([early, late], axis=1)}  # (R, 2)
     whole = {split: values[:, :, None] for split, values in accuracies.items()}  # (R, 2) -> (R, 2, 1)
-    return Contents(table["arch"].tolist(), (), whole, np.zeros((len(table), len(EPOCHS))))
+    seconds = 3 * known.images * np.outer(table["macs"], EPOCHS) / RATE  # (R, 2)
+    return Contents(table["arch"].tolist(), (), whole, seconds, pd.factorize(table["unique"])[0])
 
 
 def _read_official(file: Path, known: DataSet) -> Contents:
@@ -160,10 +178,19 @@ def _collect(cells: list[str], trainings: list[dict[str, Any]], known: DataSet) 
 
 
 def verify(path: str | Path | None = None) -> str:
-    """Read the file in full for all three data sets; return one sentence. Raises NasbookError as :func:`load`."""
+    """Read the file in full for all three data sets; return one sentence.
+
+    Raises NasbookError as :func:`load`, and where the file that ships has not the checksum of its manifest.
+    """
+    file = find(path)
+    if file is not None and file.parent == folder():
+        told = read_json(folder() / "manifest.json").get("sha256")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != told:
+            said = f"{file} has not the checksum of its manifest.json"
+            raise NasbookError(f"{said}: restore it with `git checkout -- data/{NAME}`")
     best = [f"{100 * load(path, dataset).best('test', 200).accuracy:.2f}%" for dataset in DATASETS]
     unique = len({published_string(cell) for cell in SPACE})
     return (
         f"{NAME} is intact, {len(SPACE):,} cells of which {unique:,} are unique, best test accuracy after 200 epochs "
-        f"{', '.join(best)} on {', '.join(DATASETS)}, read from {find(path)}"
+        f"{', '.join(best)} on {', '.join(DATASETS)}, read from {file}"
     )

@@ -1,9 +1,11 @@
 """A table of truth in memory: accuracies of every architecture of a space, looked up by its string."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.spaces.edges.cells import Count, EdgeSpace
@@ -42,7 +44,7 @@ class Table:
     Made from arrays over R trainings' architectures ``trained``, E ``epochs`` and S ``seeds``, NaN where there is
     nothing: ``accuracies`` and ``losses``, split to (R, E, S), and ``seconds`` (R, E). ``rows`` (A,) says which of
     the R each of the A in ``space`` is, ``count`` what a string's network costs, ``remedy`` what to do about what is
-    missing.
+    missing. ``alike`` (R,), where there are no seeds: equal numbers for trainings of one and the same network.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Table:
         rows: np.ndarray,
         count: Callable[[str], Count],
         losses: Mapping[str, np.ndarray] | None = None,
+        alike: np.ndarray | None = None,
         missing: Sequence[tuple[str, int]] = (),
         remedy: str = "",
     ) -> None:
@@ -66,7 +69,8 @@ class Table:
         self.missing = tuple(missing)
         self._all_seeds, self._remedy = tuple(seeds), remedy
         self._accuracies, self._losses = dict(accuracies), dict(losses or {})
-        self._seconds, self._rows, self._count = seconds, rows, count
+        self._seconds, self._rows, self._count, self._alike = seconds, rows, count, alike
+        self._read: dict[tuple, np.ndarray] = {}
         for array in (seconds, rows, *self._accuracies.values(), *self._losses.values()):
             array.flags.writeable = False
         absent = np.stack([np.isnan(values).all(axis=1) for values in accuracies.values()]).any(axis=0)  # (R, S)
@@ -124,6 +128,32 @@ class Table:
         cells = float(whole.mean(axis=1).var(ddof=1)) - seeds / whole.shape[1]
         return Variances(max(cells, 0.0), seeds)
 
+    @cached_property
+    def resolution(self) -> float:
+        """The standard error of a truth, a fraction: of a cell's mean test accuracy after the most epochs.
+
+        Pooled over the better half of the cells, which is where searches end: the variance between the seeds of one
+        cell over the number of its seeds; in a table of means, the variance between the means of strings that are one
+        and the same network, each trained by itself.
+        """
+        values = self._accuracies["test"][:, -1]  # (R, E, S) -> (R, S)
+        means = mean_over_seeds(values)  # (R, S) -> (R,)
+        better = means >= np.nanmedian(means)
+        if self.seeds:
+            errors = [row.var(ddof=1) / len(row) for row in (one[~np.isnan(one)] for one in values[better])]
+            return float(np.sqrt(np.mean(errors)))
+        groups = pd.Series(means[better]).groupby(self._alike[better])
+        freedom = groups.size() - 1
+        return float(np.sqrt((groups.var(ddof=1) * freedom).sum() / freedom.sum()))
+
+    @cached_property
+    def leaders(self) -> tuple[str, ...]:
+        """The trained cells whose truth is not distinguishable from the best: within 1.96 standard errors of a
+        difference between two truths, best first."""
+        truths = {cell: self.accuracy(cell, "test") for cell in self.trained}
+        least = max(truths.values()) - 1.96 * np.sqrt(2) * self.resolution
+        return tuple(cell for cell in sorted(truths, key=truths.get, reverse=True) if truths[cell] >= least)
+
     def cost(self, architecture: str, epochs: int | None = None) -> CellCost:
         """Parameters, multiply-adds of one image, and :meth:`seconds`. Raises NasbookError for a bad string."""
         return CellCost(*self._count(architecture), self.seconds(architecture, epochs))
@@ -148,6 +178,12 @@ class Table:
 
     def _all(self, arrays: Mapping[str, np.ndarray], what: str, split: str, epochs, seed) -> np.ndarray:
         """(R,) values of one split and epoch count: of one seed, or their mean over seeds."""
+        key = (what, split, epochs, seed)
+        if key not in self._read:
+            self._read[key] = self._column(arrays, *key)
+        return self._read[key]
+
+    def _column(self, arrays: Mapping[str, np.ndarray], what: str, split: str, epochs, seed) -> np.ndarray:
         if not arrays:
             raise NasbookError(f"{self.name} holds no {what}")
         values = arrays[one_of(split, arrays, f"split of {self.name}")][:, self._epoch(epochs)]  # (R, E, S) -> (R, S)

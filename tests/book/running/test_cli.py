@@ -95,7 +95,7 @@ def test_data_list_names_every_set_and_its_place(monkeypatch, capsys, tmp_path):
         ["cifar100", "missing"],
         ["digits", "ready"],
         ["cellbench", "ready"],
-        ["nasbench201", "missing"],
+        ["nasbench201", "ready"],
     ]
     assert "nasbook data get cifar100" in lines[2]
 

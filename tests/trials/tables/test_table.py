@@ -247,8 +247,8 @@ def test_no_table_and_unknown_tables(tmp_path, monkeypatch):
         (lambda: nb.benchmarks.load("cellbench", tmp_path), "`nasbook bench build` makes one"),
         (lambda: nb.benchmarks.load("celbench"), "did you mean 'cellbench'?"),
         (lambda: nb.benchmarks.load("cellbench", dataset="cifar100"), "CIFAR-10 alone"),
-        (lambda: nb.benchmarks.load("nasbench201"), "name it with path="),
-        (lambda: nb.benchmarks.load("nasbench201", tmp_path / "no.csv"), "name it with path="),
+        (lambda: nb.benchmarks.load("nasbench201", tmp_path), "leave path= out"),
+        (lambda: nb.benchmarks.load("nasbench201", tmp_path / "no.csv"), "leave path= out"),
         (lambda: nb.benchmarks.load("nasbench201", dataset="cifar"), "did you mean 'cifar10'?"),
     ]:
         with pytest.raises(NasbookError, match=says):
