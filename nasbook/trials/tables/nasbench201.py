@@ -84,8 +84,8 @@ def find(path: str | Path | None = None) -> Path | None:
 def load(path: str | Path | None = None, dataset: str = "cifar10") -> Table:
     """The table of one of the :data:`DATASETS`.
 
-    ``path``: a file or its folder, None for what ships. The compact file holds means over seeds only. Raises NasbookError if there is no file, or if
-    it does not hold the published 15,625 cells with the published optimum.
+    ``path``: a file or its folder, None for what ships. The compact file holds means over seeds only. Raises
+    NasbookError if there is no file, or if it does not hold the published 15,625 cells with the published optimum.
     """
     known = DATASETS[one_of(dataset, DATASETS, "data set of nasbench201")]
     file = find(path)

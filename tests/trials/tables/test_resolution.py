@@ -46,7 +46,7 @@ def test_by_hand_of_means_from_strings_that_are_one_network():
     values = [[0.9], [0.92], [0.8], [0.86], [0.83], [0.1], [0.2], [0.3], [0.4], [0.5]]
     table = made(values, alike=np.array([0, 0, 1, 1, 1, 2, 2, 3, 3, 4]))
     assert table.resolution == pytest.approx(np.sqrt((0.0002 + 2 * 0.0009) / 3))
-    assert table.leaders == tuple(list(table.space)[i] for i in (1, 0, 3, 4))
+    assert table.leaders == tuple(list(table.space)[i] for i in (1, 0, 3)), "within 7.2 points of .92"
 
 
 def test_of_cellbench_against_the_bootstrap():
@@ -69,7 +69,7 @@ def test_of_cellbench_against_the_bootstrap():
 def test_of_nasbench201_against_the_bootstrap_of_its_pairs():
     table = nb.benchmarks.load("nasbench201")
     assert 0.0015 < table.resolution < 0.002
-    assert table.best("test").architecture == table.leaders[0] and 10 < len(table.leaders) < 200
+    assert table.accuracy(table.leaders[0], "test") == table.best("test").accuracy and 10 < len(table.leaders) < 200
     least = table.accuracy(table.leaders[-1], "test")
     assert table.best("test").accuracy - least <= 1.96 * np.sqrt(2) * table.resolution
     scores = table.scores("test")
