@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from nasbook.base.errors import NasbookError, one_of
 from nasbook.trials import NAMED
@@ -49,7 +49,7 @@ def search(
         nb.search("evolution", space=space, evaluator=evaluator)     # by trial: nasbook.trials.run
 
     ``data`` trains the super-net of "darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws" and "enas"; the test
-    part is not touched, and ``space`` is a name where the method has several ("enas": "micro", "macro", "edges").
+    part is not touched, and ``space`` is a name: "darts" or "edges" (of "enas": "micro", "macro", "edges").
     "random_search", "evolution", "nas_rl", "pnas" and a method of your own propose architectures of ``space`` and are
     told what the ``evaluator`` finds; they also take ``mapper``.
 
@@ -71,6 +71,9 @@ def search(
     module = import_module(inside[one_of(method, inside | TRIALS, "method")])
     named = "space" in module.Config.model_fields
     if space is not None and named:
+        if not isinstance(space, str):
+            names = " or ".join(map(repr, get_args(module.Config.model_fields["space"].annotation)))
+            raise NasbookError(f"{method} takes data=, and for space= a name, {names}, not {space!r}")
         overrides["space"] = space
     _check_given(method, {"data": data, "space": None if named else space, "evaluator": evaluator}, ("data",))
     from nasbook.base.config import profile_values

@@ -35,7 +35,7 @@ class Config(SearchConfig):
     order: tuple[Splits, ...] = Field(("alphas", "weights"), strict=False)
     weight_lr: float = Field(0.1, gt=0)
     weight_lr_end: float = Field(0.0, ge=0)
-    alpha_lr: float = Field(6e-4, gt=0)
+    alpha_lr: float | None = Field(6e-4, gt=0)
     frozen: float = Field(0.3, ge=0, lt=1)
 
     @model_validator(mode="after")

@@ -113,7 +113,7 @@ def alternate(method: OneShotMethod, name: str, search: Search, writer: RunWrite
         names = {part: (f"{part} loss", f"{part} correct") for part in order}
         return [(names[part], partial(updates[part], search, *search.batches[part])) for part in order]
 
-    rates = {"weights": "weight_lr", "alphas": "alpha_lr"}
+    rates = {"weights": ("weight_lr", config.weight_lr), "alphas": ("alpha_lr", alpha_lr(search))}
     run_epochs(
         search,
         steps,
@@ -122,7 +122,7 @@ def alternate(method: OneShotMethod, name: str, search: Search, writer: RunWrite
         per_epoch=search.per_epoch,
         optimizer=search.weight_optimizer,
         rate=partial(cosine, config.weight_lr, config.weight_lr_end, epochs=config.epochs),
-        finite={f"{part} loss": (rates[part], getattr(config, rates[part])) for part in config.order},
+        finite={f"{part} loss": rates[part] for part in config.order},
         label=f"{name} seed {config.seed}",
         writer=writer,
     )
@@ -149,6 +149,10 @@ def end_epoch(method: OneShotMethod, search: Search, writer: RunWriter, epoch: i
     held_out = sampled_accuracy(method, search, epoch)
     genotype, margins = method.derive(search)
     record.add(epoch, "weights", learning_rate=search.weight_optimizer.param_groups[0]["lr"])
+    if "alpha gradient" in sums:
+        size = torch.cat([logits.detach().flatten() for logits in search.architecture]).abs().mean()
+        pulls = {"gradient": sums["alpha gradient"] / per_epoch, "decay": config.alpha_decay * size}
+        record.add(epoch, "alphas", learning_rate=alpha_lr(search), **pulls)
     record.add(epoch, "selection", accuracy=held_out)
     heat = {} if search.tau is None else {"temperature": search.tau}
     record.add(epoch, "search", **heat, **shape_of(search, genotype))
@@ -157,6 +161,11 @@ def end_epoch(method: OneShotMethod, search: Search, writer: RunWriter, epoch: i
     publish(search, writer, genotype, margins)
     said = "".join(f"  tau {tau:.2f}" for tau in heat.values())
     return f"held-out accuracy {held_out:.1%}  loss {losses['weights']:.3f}{said}"
+
+
+def alpha_lr(search: Search) -> float:
+    """The learning rate of the architecture optimizer."""
+    return search.alpha_optimizer.param_groups[0]["lr"]
 
 
 def publish(search: Search, writer: RunWriter, genotype: Genotype | str, margins: pd.DataFrame) -> None:

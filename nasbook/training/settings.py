@@ -24,8 +24,9 @@ class SearchConfig(LoopConfig):
 
     Defaults are DARTS's, but for ``order`` (DARTS moves the alphas first) and ``split`` (fractions of the training
     images for weights, alphas and selection; DARTS has halves and no third part). ``alpha_betas`` are those of the
-    released code. ``legacy_zero_grad`` gives idle operations zero gradients, as PyTorch did before version 2, so
-    that momentum and weight decay move every operation that was drawn once.
+    released code, ``alpha_lr`` None is the rate of :func:`nasbook.training.profiles.alpha_rate`.
+    ``legacy_zero_grad`` gives idle operations zero gradients, as PyTorch did before version 2, so that momentum and
+    weight decay move every operation that was drawn once.
 
     ``updates`` are the steps that a method takes. One without a step of its own for the alphas trains on the
     images of both parts, so that the selection images are the same for all methods. A method that ``weighs_edges``
@@ -48,7 +49,7 @@ class SearchConfig(LoopConfig):
     weight_lr: float = Field(0.025, gt=0)
     weight_lr_end: float = Field(0.001, ge=0)
     legacy_zero_grad: bool = False
-    alpha_lr: float = Field(3e-4, gt=0)
+    alpha_lr: float | None = Field(3e-4, gt=0)
     alpha_betas: tuple[Momentum, Momentum] = Field((0.5, 0.999), strict=False)
     alpha_decay: float = Field(1e-3, ge=0)
     alpha_mean: float = 0.0

@@ -15,6 +15,7 @@ from nasbook.datasets.images import ImageData
 from nasbook.spaces.darts.cells import Disturbance
 from nasbook.training.loop import Learner, descent
 from nasbook.training.numerics import autocast, batch_norms, memory_format, stream
+from nasbook.training.profiles import alpha_rate
 from nasbook.training.settings import SearchConfig
 from nasbook.training.spaces import SPACES, SearchSpace
 
@@ -136,6 +137,11 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
     trained_on = parts if len(config.updates) > 1 else {"weights": both}
     alphas = _initial_logits(config, "alphas", edges, len(config.operations))
     betas = _initial_logits(config, "betas", edges) if config.weighs_edges else {}
+    samplers = {
+        name: Sampler(trained_on[name], config.batch_size, stream(config.seed, f"{name} order"))
+        for name in config.updates
+    }
+    steps = config.epochs * min(sampler.per_epoch for sampler in samplers.values())
     return Search(
         config=config,
         space=space,
@@ -147,14 +153,11 @@ def start(config: SearchConfig, data: ImageData, parts: Mapping[str, Tensor]) ->
         weight_optimizer=descent(net, config, config.weight_lr, nesterov=False, fused=False),
         alpha_optimizer=torch.optim.Adam(
             [*alphas.values(), *betas.values()],
-            config.alpha_lr,
+            alpha_rate(config, steps),
             betas=config.alpha_betas,
             weight_decay=config.alpha_decay,
         ),
-        samplers={
-            name: Sampler(trained_on[name], config.batch_size, stream(config.seed, f"{name} order"))
-            for name in config.updates
-        },
+        samplers=samplers,
         norms=batch_norms(net),
         draws=stream(config.seed, "architecture draws"),
         augmentation=stream(config.seed, "augmentation"),

@@ -61,7 +61,7 @@ def descend_both(
     search.alpha_optimizer.zero_grad(set_to_none=True)
     (loss + penalty).backward()
     torch.nn.utils.clip_grad_norm_(search.architecture, alpha_clip)
-    search.alpha_optimizer.step()
+    step_alphas(search)
     move_weights(search)
     return loss.detach(), correct(logits, labels)
 
@@ -99,4 +99,11 @@ def move_alphas(search: Search, gradients: Sequence[Tensor]) -> None:
     """One step of the architecture optimizer along ``gradients``, one for each of ``search.architecture``."""
     for logits, gradient in zip(search.architecture, gradients, strict=True):
         logits.grad = gradient
+    step_alphas(search)
+
+
+def step_alphas(search: Search) -> None:
+    """One step of the architecture optimizer along the gradients that are there, whose mean size enters the sums."""
+    size = torch.cat([logits.grad.flatten() for logits in search.architecture]).abs().mean()
+    search.totals["alpha gradient"] = search.totals.get("alpha gradient", 0) + size
     search.alpha_optimizer.step()

@@ -181,7 +181,7 @@ def test_the_cell_is_derived_from_the_law_that_was_searched(digits, monkeypatch)
     search, laws = begin(digits, draws=3, probability="relu"), {}
     alpha = torch.linspace(-1, 6, 8).expand(5, 8)
     search.alphas["normal"].data = alpha.clone()
-    monkeypatch.setattr(data, "probable_code_rule", lambda found, *_, **__: laws.update(found))
+    monkeypatch.setattr(search.space, "probable_code", lambda found, *_: laws.update(found))
     data.derive(search)
     p = alpha.relu().double()
     torch.testing.assert_close(torch.tensor(laws["normal"]), p / p.sum(-1, keepdim=True), rtol=1e-5, atol=1e-9)

@@ -24,6 +24,6 @@ def begin(method, data, epoch=0, **settings):
 
 def smoke_search(method, seed, out):
     """The held-out accuracy after the last epoch, and of how many images."""
-    data = nb.datasets.load("cifar10-sample", size=16)
-    run = nb.search(method, data=data, profile="smoke", seed=seed, out=out, figures=False)
+    data = nb.datasets.load("digits")
+    run = nb.search(method, data=data, profile="smoke", seed=seed, out=out, figures=False, padding=1)
     return run.last("selection", "accuracy"), round(0.2 * len(data))
