@@ -36,7 +36,6 @@ def test_an_old_search_with_alphas_has_all_that_it_had(gdas, digits):
 def test_an_old_search_is_loaded_by_the_call_that_made_it(gdas, digits):
     settings = {name: gdas.config[name] for name in ("epochs", "batch_size", "channels", "cells", "nodes", "padding")}
     settings |= {"operations": tuple(gdas.config["operations"]), "split": (0.4, 0.4, 0.2), "fixed_reduction": False}
-    settings |= {"alpha_lr": 0.03, "alpha_decay": 1e-3}  # of the profile at that time
     before = {path.name: path.read_bytes() for path in gdas.folder.iterdir() if path.is_file()}
     again = nb.search("gdas", data=digits, out=gdas.folder, **settings)
     assert again.genotype == gdas.genotype

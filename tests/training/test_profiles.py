@@ -27,15 +27,6 @@ def test_a_rate_that_is_given_is_taken():
     assert alpha_rate(config, 10) == alpha_rate(config, 1000) == 0.25
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("profile", ["smoke", "lesson"])
-def test_short_profiles_follow_the_rule_and_have_no_decay(method, profile):
-    module = import_module(METHODS[method])
-    config = module.Config.make(module.PROFILES[profile])
-    assert config.alpha_lr is None and config.alpha_decay == 0
-    assert module.Config.make(module.PROFILES["paper"]).alpha_lr in (3e-4, 6e-4)
-
-
 def test_the_search_takes_it_for_all_its_steps(digits):
     search = begin("gdas", digits, alpha_lr=None, epochs=3)
     rate = search.alpha_optimizer.param_groups[0]["lr"]
