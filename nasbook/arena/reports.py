@@ -54,7 +54,7 @@ class Report:
                 f"cell    {self.cell}, {told}",
                 f"truth   {self.truth:.2%}, regret {points(self.regret)} of the best, {self.optimum:.2%}{known}"
                 + (": not to be told from the best" if self.leading else ""),
-                f"random  searches of {self.spent} evaluations: regret {points(lacks.median)} in the median, "
+                f"random  searches of {self.spent} evaluation{'s' * (self.spent > 1)}: regret {points(lacks.median)} in the median, "
                 f"{_range(lacks)} for 95% of them; {self.better:.1%} end with less, {self.same:.1%} with as much",
                 f"gain    {points(self.gain)} above one random draw: a random search gains {points(luck.mean)} "
                 f"({_range(luck)}), which leaves {points(left.mean)} ({_range(left)}) for the method: {verdict}",
