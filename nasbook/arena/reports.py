@@ -45,20 +45,19 @@ class Report:
 
     def __str__(self) -> str:
         """Four lines: the cell, its regret beside the resolution, the regret of random searches, and luck."""
-        known = "" if self.resolution is None else f"; the standard error of a truth is {points(self.resolution)}"
         told = f"told {self.score:.4f} at evaluation {self.order + 1} of {self.spent}"
+        known = "" if self.resolution is None else f"; the standard error of a truth is {points(self.resolution)}"
+        known += ": not to be told from the best" if self.leading else ""
+        searches = f"searches of {self.spent} evaluation{'s' * (self.spent > 1)}"
         lacks, luck, left = self.random_regret, self.luck, self.left
         verdict = "luck alone may explain it" if left.low <= 0 else "more than luck explains in 97.5% of seeds"
-        return "\n".join(
-            [
-                f"cell    {self.cell}, {told}",
-                f"truth   {self.truth:.2%}, regret {points(self.regret)} of the best, {self.optimum:.2%}{known}"
-                + (": not to be told from the best" if self.leading else ""),
-                f"random  searches of {self.spent} evaluation{'s' * (self.spent > 1)}: regret {points(lacks.median)} in the median, "
-                f"{_range(lacks)} for 95% of them; {self.better:.1%} end with less, {self.same:.1%} with as much",
-                f"gain    {points(self.gain)} above one random draw: a random search gains {points(luck.mean)} "
-                f"({_range(luck)}), which leaves {points(left.mean)} ({_range(left)}) for the method: {verdict}",
-            ]
+        return (
+            f"cell    {self.cell}, {told}\n"
+            f"truth   {self.truth:.2%}, regret {points(self.regret)} of the best, {self.optimum:.2%}{known}\n"
+            f"random  {searches}: regret {points(lacks.median)} in the median, {_range(lacks)} for 95% of them; "
+            f"{self.better:.1%} end with less, {self.same:.1%} with as much\n"
+            f"gain    {points(self.gain)} above one random draw: a random search gains {points(luck.mean)} "
+            f"({_range(luck)}), which leaves {points(left.mean)} ({_range(left)}) for the method: {verdict}"
         )
 
 
