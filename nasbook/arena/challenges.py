@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,27 +53,27 @@ class Look(Config):
 
     split: str
     epochs: int | None = None
-    seed: int | Literal["drawn"] | None
+    seed: int | str | None
 
 
 class Challenge:
     """Cells of a table, proposed one by one within a budget: what :func:`open` gives.
 
-    ``told`` and ``judged`` look up the scores and the truth; the journal lies in ``folder``, None keeps it in memory.
-    It ends with its ``with`` statement or with :meth:`close`, and what was scored stays.
+    ``told`` and ``judged`` look up the scores and the truth of the cells of ``space``; the journal lies in ``folder``,
+    None keeps nothing. It ends with its ``with`` statement or with :meth:`close`, and what was scored stays.
     """
 
     def __init__(self, told: Lookup, judged: Lookup, budget: int, seed: int, folder: Path | None) -> None:
         self.told, self.judged, self.budget, self.seed, self.folder = told, judged, budget, seed, folder
-        self._writer: RunWriter | None = None
+        self.space, self._writer, self._closed = told.table.space, None, False
         with ExitStack() as held:
             journal = None if folder is None else self._journal(held)
             self._ledger = Ledger(told, seed=seed, evaluations=budget, journal=journal)
             self._ledger.evaluate([row.architecture for row in journal.rows] if journal else [])
             self._ahead = deque(self._ledger.rows)
+            self._held = held
+            self._end()
             self._held = held.pop_all()
-        self._closed = False
-        self._end()
 
     def propose(self, cell: str | bytes | Sequence[str | int]) -> float:
         """The score of a cell, given in any form of :func:`nasbook.arena.proposals.read_proposal`: one evaluation.
@@ -84,7 +84,7 @@ class Challenge:
 
         Raises ``nb.arena.NoCell`` for what is none, which costs nothing, and ``nasbook.trials.ledger.BudgetSpent``.
         """
-        name = read_proposal(self.told.table.space, cell)
+        name = read_proposal(self.space, cell)
         if self._ahead:
             known = self._ahead.popleft()
             if known.architecture == name:
@@ -92,7 +92,13 @@ class Challenge:
             self._ahead.clear()
         if self._closed and self.remaining:
             raise NasbookError("this arena was closed, or its folder opened again: nb.arena.open(...) goes on with it")
-        (score,) = self._ledger.evaluate([name])
+        try:
+            (score,) = self._ledger.evaluate([name])
+        except BaseException:
+            if self.folder:
+                # half a line may be written, behind which nothing may be appended: opening the folder cuts it off
+                self.close()
+            raise
         self._end()
         return float(score)
 
@@ -127,7 +133,7 @@ class Challenge:
         table, best = self.told.table, self.best
         truths = self.judged.scores()[0]  # (1, A) -> (A,)
         chances = handed_over(self.told.scores(), self.spent)  # (A,)
-        truth, optimum = float(truths[table.space.index(best.architecture)]), float(np.nanmax(truths))
+        truth, optimum = float(truths[self.space.index(best.architecture)]), float(np.nanmax(truths))
         by_chance = spread(truths, chances)
         known = self._judged_by_truth
         average = float(np.nanmean(truths))
@@ -184,7 +190,7 @@ class Challenge:
             facts = {"commit": machine.commit(), "versions": machine.versions()}
             update_manifest(self.folder, status="running", **config, **facts)
             held.enter_context(journal)
-        strangers = [row for row in journal.rows if row.architecture not in self.told.table.space]
+        strangers = [row for row in journal.rows if row.architecture not in self.space]
         if strangers or len(journal.rows) > self.budget or (self._writer.finished and len(journal.rows) < self.budget):
             raise NasbookError(f"{journal.path} does not hold what was scored here: restore it, or delete the folder")
         return journal
@@ -235,8 +241,9 @@ def open(
     if folder is None:
         return Challenge(look, judge, budget, seed, None)
     place = folder.resolve()
-    if place in _OPEN:
-        _OPEN[place].close()
+    earlier = _OPEN.get(place)
+    if earlier is not None:
+        earlier.close()
     _OPEN[place] = challenge = Challenge(look, judge, budget, seed, folder)
     return challenge
 

@@ -46,7 +46,7 @@ def tables() -> None:
     for name, what in TABLES.items():
         challenge = open(name)
         print(f"{name}: {what}")
-        print(f"  proposal  {how_to_propose(challenge.told.table.space)}")
+        print(f"  proposal  {how_to_propose(challenge.space)}")
         print(f"  told      {described(challenge.told)}")
         print(f"  judged    {described(challenge.judged)}")
 
@@ -54,12 +54,13 @@ def tables() -> None:
 def play(arguments: argparse.Namespace) -> None:
     """Answer the proposals on standard input until they or the budget end, then print the summary.
 
-    Raises NasbookError for a bad table, budget, seed or folder, where nothing was scored, and where nobody reads.
+    Raises NasbookError for a bad table, budget, seed or folder, where nothing was scored, and where nobody can be
+    answered.
     """
     from nasbook.arena.challenges import open
 
-    if sys.stdin is None:
-        raise NasbookError("standard input is closed, and proposals are read from there")
+    if sys.stdin is None or sys.stdout is None:
+        raise NasbookError("proposals are read from standard input and answered on standard output, and one is closed")
     sys.stdout.reconfigure(errors="backslashreplace")  # a refused proposal is said again, whatever it is written in
 
     def say(plain: dict[str, Any], text: str) -> None:
@@ -71,10 +72,11 @@ def play(arguments: argparse.Namespace) -> None:
             _answer(challenge, _lines(sys.stdin.buffer, sys.stdin.isatty()), say)
             report = challenge.summary()
             say({"summary": report.plain()}, str(report))
-    except BrokenPipeError:
+    except OSError as error:
         # the interpreter would write what is left to say once more, and fail once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise NasbookError("nobody reads the answers: what was scored is kept where --out names a folder") from None
+        said = f"an answer cannot be written ({error.strerror or error})"
+        raise NasbookError(f"{said}; what was scored is kept where --out names a folder") from error
 
 
 def _greet(challenge: Challenge, person: bool) -> None:
@@ -82,7 +84,7 @@ def _greet(challenge: Challenge, person: bool) -> None:
     from nasbook.arena.proposals import how_to_propose
 
     if person:
-        print(f"{how_to_propose(challenge.told.table.space)}\n{challenge!r}; the end of input ends it", file=sys.stderr)
+        print(f"{how_to_propose(challenge.space)}\n{challenge!r}; the end of input ends it", file=sys.stderr)
     if challenge.spent:
         known = f"{challenge.folder} holds {challenge.spent} evaluations"
         print(f"nasbook: {known}; proposals that repeat them from the first are answered from there", file=sys.stderr)

@@ -13,7 +13,7 @@ def drive(arena):
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
     while arena.remaining + arena.ahead:
         trial = study.ask()
-        cell = [trial.suggest_categorical(f"edge {edge}", arena.told.table.space.operations) for edge in range(6)]
+        cell = [trial.suggest_categorical(f"edge {edge}", arena.space.operations) for edge in range(6)]
         study.tell(trial, arena.propose(cell))
     return study
 
@@ -23,9 +23,7 @@ def test_optuna_spends_the_budget_and_finds_what_the_arena_says():
     study = drive(arena)
     cell = [study.best_params[f"edge {edge}"] for edge in range(6)]
     assert len(study.trials) == arena.spent == 40 and study.best_value == arena.best.score
-    assert arena.best.architecture == arena.told.table.space.decode(
-        [arena.told.table.space.operations.index(name) for name in cell]
-    )
+    assert arena.best.architecture == arena.space.decode([arena.space.operations.index(name) for name in cell])
     assert [trial.value for trial in study.trials] == arena.history["score"].tolist()
 
 

@@ -133,6 +133,20 @@ def test_a_closed_arena_takes_no_proposal():
     assert arena.spent == 1 and arena.summary().truth == pytest.approx(0.3)
 
 
+def test_a_training_that_a_table_lacks_costs_nothing_and_leaves_the_arena_open():
+    table = counted_table()
+    shown = {split: values.copy() for split, values in table._accuracies.items()}
+    shown["valid"][-1] = shown["test"][-1] = np.nan
+    lacking = type(table)("half a table", SPACE, trained=list(SPACE), epochs=(4,), seeds=(0, 1), accuracies=shown,
+                          seconds=np.ones((64, 1)), rows=np.arange(64), count=table._count)  # fmt: skip
+    arena = nb.arena.open(lacking, told="the truth")
+    with pytest.raises(nb.NasbookError, match="has no such training"):
+        arena.propose(cell(6))
+    arena.propose(cell(5))
+    assert arena.spent == 1 and arena.summary().gain == pytest.approx(0.7 - (64 * 0.5 - 0.8) / 63)
+    assert arena.summary().optimum == pytest.approx(0.7) and arena.summary().better == 0
+
+
 # --- the report
 
 
@@ -233,7 +247,8 @@ def test_the_report_in_words():
         ({"told": {"epochs": 5}}, "read after 4 epochs, not 5"),
         ({"told": {"epochs": "4"}}, "epochs is '4'"),
         ({"told": {"seed": 2}}, "holds no seed 2"),
-        ({"told": {"seed": "drown"}}, "seed"),
+        ({"told": {"seed": "drown"}}, "unknown seed of a look-up 'drown': valid are drawn; did you mean 'drawn'"),
+        ({"told": {"seed": 0.5}}, "seed.* is 0.5"),
         ({"told": {4: 4}}, "unknown setting 4"),
         ({"judged": {"seed": "drawn"}}, "judged draws a training anew each time, which is no truth"),
         ({"judged": "one training"}, "judged draws a training anew each time"),

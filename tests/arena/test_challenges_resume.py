@@ -132,6 +132,27 @@ def test_half_a_line_is_scored_again(whole, tmp_path, capfd):
     assert "half a line" in capfd.readouterr().err
 
 
+def test_a_full_disk_loses_nothing_and_the_folder_goes_on(whole, tmp_path):
+    resource = pytest.importorskip("resource")
+    limits, path = resource.getrlimit(resource.RLIMIT_FSIZE), tmp_path / "run" / "evaluations.csv"
+    arena = start(tmp_path / "run")
+    play(arena, ORDER[:3])
+    before = path.read_bytes()
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))
+        with pytest.raises(nb.NasbookError, match=r"cannot write .*; free space"):
+            arena.propose(cell(ORDER[3]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    with pytest.raises(nb.NasbookError, match="this arena was closed"):
+        arena.propose(cell(ORDER[3]))
+    assert arena.spent == 3 and path.read_bytes().startswith(before)
+    assert play(start(tmp_path / "run"), ORDER[3:]) == whole[1][3:]
+    assert path.read_bytes() == (whole[0] / "evaluations.csv").read_bytes()
+
+
 # --- whose folder it is
 
 

@@ -17,6 +17,7 @@ from nasbook.book import cli, playing
 from nasbook.runs.journal import read
 
 CELLS = ["0 1 2 2 1 0", "2 2 2 2 2 2", "1 1 1 2 2 2", "2 2 2 2 2 2"]
+full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 
 
@@ -214,7 +215,11 @@ def test_where_nobody_reads_a_sentence_says_so(tmp_path):
         program.stdin.write("\n".join(CELLS))
         program.stdin.close()
         said = program.stderr.read()
-    assert program.returncode == 2 and said.startswith("nasbook: nobody reads the answers") and said.count("\n") == 1
+    assert (
+        program.returncode == 2
+        and said.startswith("nasbook: an answer cannot be written (Broken pipe)")
+        and said.count("\n") == 1
+    )
     assert len(read(tmp_path / "run" / "evaluations.csv")) >= 2
 
 
@@ -227,11 +232,18 @@ def test_a_sentence_is_said_in_any_encoding():
 
 
 @posix
-def test_standard_input_that_is_closed():
-    done = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -m nasbook arena play --table cellbench <&-"], capture_output=True, text=True
-    )
-    assert done.returncode == 2 and done.stderr.startswith("nasbook: standard input is closed")
+@pytest.mark.parametrize(
+    ("streams", "says"),
+    [
+        ("<&-", "proposals are read from standard input and answered on standard output, and one is closed"),
+        (">&-", "proposals are read from standard input and answered on standard output, and one is closed"),
+        pytest.param(">/dev/full", "an answer cannot be written (No space left on device)", marks=full),
+    ],
+)
+def test_streams_that_are_closed_or_full(streams, says):
+    command = f"echo {CELLS[0]} | {{ {sys.executable} -m nasbook arena play --table cellbench {streams}; }}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith(f"nasbook: {says}") and done.stderr.count("\n") == 1
 
 
 @posix
