@@ -83,6 +83,8 @@ def test_another_truth_may_judge_and_then_no_resolution_is_known():
     report = arena.summary()
     assert report.truth == pytest.approx(0.4) and report.optimum == pytest.approx(0.8)
     assert report.resolution is None and not report.leading and "standard error" not in str(report)
+    arena.propose(cell(6))
+    assert arena.summary().regret == 0 and not arena.summary().leading
     arena = nb.arena.open(counted_table(), judged={"seed": 1})
     arena.propose(cell(2))
     assert arena.summary().truth == pytest.approx(0.41) and arena.summary().resolution is None
@@ -144,7 +146,7 @@ def test_a_training_that_a_table_lacks_costs_nothing_and_leaves_the_arena_open()
         arena.propose(cell(6))
     arena.propose(cell(5))
     assert arena.spent == 1 and arena.summary().gain == pytest.approx(0.7 - (64 * 0.5 - 0.8) / 63)
-    assert arena.summary().optimum == pytest.approx(0.7) and arena.summary().better == 0
+    assert arena.summary().optimum == pytest.approx(0.7) and arena.summary().better == 0 and arena.summary().leading
 
 
 # --- the report

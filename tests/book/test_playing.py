@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -35,10 +36,16 @@ def play(monkeypatch, capsys):
     return play
 
 
-def begin(*options, **settings):
+def begin(*options, environment=(), **settings):
+    """The program behind pipes, which buffer as they usually do; killed where it does not end in a minute."""
     command = [sys.executable, "-m", "nasbook", "arena", "play", *options]
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen(command, **{**streams, "text": True, **settings})
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    program = subprocess.Popen(command, env=usual | dict(environment), **{**streams, "text": True, **settings})
+    watch = threading.Timer(60, program.kill)
+    watch.daemon = True
+    watch.start()
+    return program
 
 
 def ask(program, line):
@@ -225,8 +232,7 @@ def test_where_nobody_reads_a_sentence_says_so(tmp_path):
 
 @posix
 def test_a_sentence_is_said_in_any_encoding():
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    with begin("--table", "cellbench", env=environment, text=False) as program:
+    with begin("--table", "cellbench", environment={"PYTHONIOENCODING": "ascii"}, text=False) as program:
         said, error = program.communicate("é 0 0 0 0 0\n0 0 0 0 0 0\n".encode())
     assert program.returncode == 0 and b"unknown operation '\\xe9'" in said and error == b""
 
