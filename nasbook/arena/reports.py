@@ -43,6 +43,13 @@ class Report:
         """The same as JSON values."""
         return asdict(self)
 
+    @property
+    def verdict(self) -> str:
+        """Whether luck alone may explain the gain: whether it lies within what 95% of random searches gain."""
+        if self.left.low > 0:
+            return "more than luck brings in 97.5% of seeds"
+        return "less than luck brings in 97.5% of seeds" if self.left.high < 0 else "luck alone may explain it"
+
     def __str__(self) -> str:
         """Four lines: the cell, its regret beside the resolution, the regret of random searches, and luck."""
         told = f"told {self.score:.4f} at evaluation {self.order + 1} of {self.spent}"
@@ -50,21 +57,20 @@ class Report:
         known += ": not to be told from the best" if self.leading else ""
         searches = f"searches of {self.spent} evaluation{'s' * (self.spent > 1)}"
         lacks, luck, left = self.random_regret, self.luck, self.left
-        verdict = "luck alone may explain it" if left.low <= 0 else "more than luck explains in 97.5% of seeds"
         return (
             f"cell    {self.cell}, {told}\n"
             f"truth   {self.truth:.2%}, regret {points(self.regret)} of the best, {self.optimum:.2%}{known}\n"
             f"random  {searches}: regret {points(lacks.median)} in the median, {_range(lacks)} for 95% of them; "
             f"{self.better:.1%} end with less, {self.same:.1%} with as much\n"
             f"gain    {points(self.gain)} above one random draw: a random search gains {points(luck.mean)} "
-            f"({_range(luck)}), which leaves {points(left.mean)} ({_range(left)}) for the method: {verdict}"
+            f"({_range(luck)}), which leaves {points(left.mean)} ({_range(left)}) for the method: {self.verdict}"
         )
 
 
 def points(difference: float) -> str:
     """A difference of accuracies in percentage points."""
-    return f"{100 * difference:.2f} points"
+    return f"{100 * difference:z.2f} points"
 
 
 def _range(spread: Spread) -> str:
-    return f"{100 * spread.low:.2f} to {100 * spread.high:.2f}"
+    return f"{100 * spread.low:z.2f} to {100 * spread.high:z.2f}"

@@ -86,7 +86,7 @@ def _greet(challenge: Challenge, person: bool) -> None:
     if person:
         print(f"{how_to_propose(challenge.space)}\n{challenge!r}; the end of input ends it", file=sys.stderr)
     if challenge.spent:
-        known = f"{challenge.folder} holds {challenge.spent} evaluations"
+        known = f"{challenge.folder} holds {challenge.spent} of {challenge.budget} evaluations"
         print(f"nasbook: {known}; proposals that repeat them from the first are answered from there", file=sys.stderr)
 
 

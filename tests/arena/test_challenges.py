@@ -206,7 +206,7 @@ def test_the_report_in_words():
     assert said[1] == (
         "truth   70.00%, regret 10.00 points of the best, 80.00%; the standard error of a truth is 1.00 points"
     )
-    # 2.5% of random cells have 0 or 1 skips (7/64 > .025, 1/64 < .025), and as many 5 or 6
+    # of 64 cells one has no skip, which is less than 2.5%, and six have one skip; so many have six and five, too
     assert said[2] == (
         "random  searches of 1 evaluation: regret 30.00 points in the median, 10.00 to 50.00 for 95% of them; "
         "1.6% end with less, 9.4% with as much"
@@ -217,9 +217,12 @@ def test_the_report_in_words():
     )
     arena.propose(cell(6))
     assert "luck alone" in str(arena.summary()) and "1.00 points: not to be told from the best" in str(arena.summary())
-    (best,) = [nb.arena.open(counted_table(), budget=1)]
+    best = nb.arena.open(counted_table(), budget=1)
     best.propose(cell(6))
-    assert str(best.summary()).endswith("more than luck explains in 97.5% of seeds")
+    assert str(best.summary()).endswith("more than luck brings in 97.5% of seeds")
+    worst = nb.arena.open(counted_table(), budget=1)
+    worst.propose(cell(0))
+    assert str(worst.summary()).endswith("(-50.00 to -10.00) for the method: less than luck brings in 97.5% of seeds")
     plain = best.summary().plain()
     assert plain["left"] == vars(best.summary().left) and plain["cell"] == SPACE[-1] and SKIPS[-1] == 6
 

@@ -141,7 +141,7 @@ def test_the_same_command_again_gives_the_same_answers_and_pays_nothing(play, tm
     _, first, _ = play(CELLS[:2], *options)
     status, second, error = play(CELLS, *options)
     assert first[:2] == second[:2] and status == 0
-    assert error.startswith(f"nasbook: {tmp_path / 'run'} holds 2 evaluations; proposals that repeat them")
+    assert error.startswith(f"nasbook: {tmp_path / 'run'} holds 2 of 4 evaluations; proposals that repeat them")
     assert len(read(tmp_path / "run" / "evaluations.csv")) == 4
     assert play(CELLS, *options)[1] == second
     assert play([], *options)[1] == second[4:]
