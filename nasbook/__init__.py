@@ -30,6 +30,7 @@ _HOME = {
 }
 _MODULES = {
     "analysis": "nasbook.analysis",
+    "arena": "nasbook.arena",
     "benchmarks": "nasbook.trials.tables",
     "datasets": "nasbook.datasets",
     "decisions": "nasbook.decisions",

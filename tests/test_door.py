@@ -136,6 +136,12 @@ def test_the_version_is_one():
     assert citation["title"] in readme
 
 
+def test_every_name_on_the_face_leads_somewhere():
+    assert {"arena", "benchmarks", "search", "train"} <= set(nasbook.__all__) <= set(dir(nasbook))
+    for name in nasbook.__all__:
+        assert getattr(nasbook, name) is not None, name
+
+
 def test_type_checkers_are_told_that_the_package_is_typed():
     assert (ROOT / "nasbook" / "py.typed").exists()
     assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"]["nasbook"]

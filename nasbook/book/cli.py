@@ -1,4 +1,4 @@
-"""The command line: ``nasbook run | data | bench | doctor | lab``.
+"""The command line: ``nasbook run | data | bench | arena | doctor | lab``.
 
 Exit status: 0 done, 1 a notebook or a check failed, 2 bad input (one sentence on standard error),
 130 Ctrl-C, 143 SIGTERM.
@@ -14,6 +14,7 @@ import uuid
 from pathlib import Path
 
 from nasbook.base.errors import NasbookError, exit_with, one_of
+from nasbook.book import playing
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,10 +62,26 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     build.add_argument("--workers", metavar="N", type=int, default=2, help="processes of one thread (default: 2)")
     build.add_argument("--limit", metavar="N", type=int, help="at most so many trainings now")
 
+    arena = commands.add_parser("arena", help="propose cells, by any program or by hand", allow_abbrev=False)
+    games = arena.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+    play = games.add_parser(
+        "play",
+        help="read proposals from standard input and answer each",
+        description=playing.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    play.add_argument("--table", metavar="NAME", default="nasbench201", help="a table of truth (default: nasbench201)")
+    play.add_argument("--budget", metavar="N", type=int, default=100, help="how many are scored (default: 100)")
+    play.add_argument("--seed", metavar="S", type=int, default=0, help="draws the trainings of cellbench (default: 0)")
+    play.add_argument("--out", metavar="FOLDER", help="keep a journal there, and go on with it (default: keep nothing)")
+    play.add_argument("--json", action="store_true", help="answer in JSON")
+    games.add_parser("tables", help="what can be proposed, is told, and judges", allow_abbrev=False)
+
     commands.add_parser("doctor", help="check this machine: fine, or the exact fix", allow_abbrev=False)
     lab = commands.add_parser("lab", help="open JupyterLab on a notebook", allow_abbrev=False)
     lab.add_argument("name", metavar="NAME", nargs="?", default="00", help="as for run (default: 00)")
-    nested = {"data": actions, "bench": makers}
+    nested = {"data": actions, "bench": makers, "arena": games}
     inner = {f"{outer} {name}": sub for outer, group in nested.items() for name, sub in group.choices.items()}
     return parser, {**commands.choices, **inner}
 
@@ -173,6 +190,14 @@ def _bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _arena(arguments: argparse.Namespace) -> int:
+    if arguments.action == "tables":
+        playing.tables()
+    else:
+        playing.play(arguments)
+    return 0
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from nasbook.book import doctor
 
@@ -192,7 +217,7 @@ def _lab(arguments: argparse.Namespace) -> int:
     return subprocess.call(command)
 
 
-_COMMANDS = {"run": _run, "data": _data, "bench": _bench, "doctor": _doctor, "lab": _lab}
+_COMMANDS = {"run": _run, "data": _data, "bench": _bench, "arena": _arena, "doctor": _doctor, "lab": _lab}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -77,12 +77,15 @@ class Lookup(Evaluator):
         score = self.table.accuracy(architecture, self.split, self.epochs, seed=chosen)
         return Outcome(score, self.table.seconds(architecture, self.epochs))
 
+    def scores(self) -> np.ndarray:
+        """All that it may say, (S, A): of each architecture in the space's order, one row a seed that may be drawn."""
+        seeds = self.table.seeds if self.seed == DRAWN else [self.seed]
+        return np.array([self.table.scores(self.split, self.epochs, seed) for seed in seeds])  # (S, A)
+
     def description(self) -> dict[str, Any]:
         """Which table and which of its numbers."""
-        seeds = self.table.seeds if self.seed == DRAWN else [self.seed]
-        scores = np.array([self.table.scores(self.split, self.epochs, seed) for seed in seeds])  # (seeds, cells)
         which = {"split": self.split, "epochs": self.epochs, "seed": self.seed}
-        checksum = hashlib.sha256(scores.tobytes()).hexdigest()
+        checksum = hashlib.sha256(self.scores().tobytes()).hexdigest()
         return {"kind": "look-up", "table": repr(self.table), **which, "scores_checksum": checksum}
 
 

@@ -134,7 +134,7 @@ def run(
                     ledger = _ledger(evaluator, config, journal=journal, mapper=mapper)
                     ledger.report = lambda row: _say(say, ledger, known, total)
                     trial, found = _search(module, space, config, ledger)
-            _publish(folder, trial, found)
+            publish(folder, ledger, found, trial.record)
             writer.finish(evaluations=len(ledger.rows), seconds=ledger.seconds, failures=_failures(ledger.rows))
             if config.seconds is None and len(ledger.rows) < config.evaluations:
                 asked = f"{len(ledger.rows)} of at most {config.evaluations} evaluations"
@@ -226,14 +226,14 @@ def _failures(rows: Sequence[Evaluation]) -> int:
     return sum(bool(row.failure) for row in rows)
 
 
-def _publish(folder: Path, trial: Trial, found: Evaluation) -> None:
-    """Write the trace (scores, best so far, and what the method noted of evaluations that were made) and the find."""
+def publish(folder: Path, ledger: Ledger, found: Evaluation, notes: Record | None = None) -> None:
+    """Write the trace (scores, best so far, and of the ``notes`` those on evaluations that were made) and the find."""
     best, record = -math.inf, Record()
-    for step, row in enumerate(trial.ledger.rows, 1):
+    for step, row in enumerate(ledger.rows, 1):
         best = max(best, row.score)
         record.add(step, "search", score=row.score, best=best)
-    trace = pd.concat([record.trace(), trial.record.trace()]).sort_values("step", kind="stable")
-    trace = trace[trace["step"] <= len(trial.ledger.rows)]
+    trace = pd.concat([record.trace(), (notes or Record()).trace()]).sort_values("step", kind="stable")
+    trace = trace[trace["step"] <= len(ledger.rows)]
     write_atomically(folder / "trace.csv", trace.to_csv(index=False))
     write_atomically(folder / "best.json", json.dumps(vars(found), indent=1) + "\n")
 

@@ -54,10 +54,16 @@ def read_cell(cell: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=2**15)  # searches look the same few thousand strings up again and again
 def _read(cell: str) -> tuple[str, ...]:
-    found = _PATTERN.fullmatch(cell.strip())
-    if not found:
+    names = named_in(cell)
+    if names is None:
         raise NasbookError(f"{cell!r} is no cell of the form {FORM}")
-    return tuple(one_of(name, NASBENCH201_OPERATIONS, "operation") for name in found.groups())
+    return tuple(one_of(name, NASBENCH201_OPERATIONS, "operation") for name in names)
+
+
+def named_in(text: str) -> tuple[str, ...] | None:
+    """The six names of a text that has the form of a cell, known operations or not; None if it has another form."""
+    found = _PATTERN.fullmatch(text.strip())
+    return found.groups() if found else None
 
 
 class Count(NamedTuple):

@@ -150,9 +150,9 @@ class Table:
     def leaders(self) -> tuple[str, ...]:
         """The trained cells whose truth is not distinguishable from the best: within 1.96 standard errors of a
         difference between two truths, best first."""
-        truths = {cell: self.accuracy(cell, "test") for cell in self.trained}
-        least = max(truths.values()) - 1.96 * np.sqrt(2) * self.resolution
-        return tuple(cell for cell in sorted(truths, key=truths.get, reverse=True) if truths[cell] >= least)
+        truths = mean_over_seeds(self._accuracies["test"][:, -1])  # (R, S) -> (R,), NaN for a cell that is missing
+        least = np.nanmax(truths) - 1.96 * np.sqrt(2) * self.resolution
+        return tuple(self.trained[row] for row in np.argsort(-truths, kind="stable") if truths[row] >= least)
 
     def cost(self, architecture: str, epochs: int | None = None) -> CellCost:
         """Parameters, multiply-adds of one image, and :meth:`seconds`. Raises NasbookError for a bad string."""
