@@ -20,7 +20,7 @@ from nasbook.spaces.edges.networks import EdgeSearchCell, EdgeSupernet
 from nasbook.training import bilevel
 from nasbook.training.spaces import EdgeCells, EdgePaths
 
-SMALL = {"space": "edges", "channels": 4, "cells": 1, "epochs": 2, "operations": CELLBENCH_OPERATIONS}
+SMALL = {"space": "edges", "channels": 4, "cells": 1, "epochs": 2, "batch_size": 96, "operations": CELLBENCH_OPERATIONS}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_every_method_searches_them_and_finds_a_cell_of_the_table(runs, name):
 @pytest.mark.parametrize("name", METHODS)
 def test_stopped_and_continued_it_is_the_same_search(runs, digits, name, tmp_path, monkeypatch):
     monkeypatch.setattr(RunWriter, "due", lambda self: True)
-    original, left = bilevel.next_batch, 17
+    original, left = bilevel.next_batch, 9
 
     def next_batch(search, part):
         nonlocal left
