@@ -1,5 +1,7 @@
 """What a search without a super-net asks for a score, and what an answer may be: the seam between both."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
@@ -33,7 +35,13 @@ class Outcome(NamedTuple):
 
 
 class Evaluator(ABC):
-    """Judges architectures. A kind of evaluator has ``judge`` and ``description``."""
+    """Judges architectures. A kind of evaluator has ``judge`` and ``description``.
+
+    One that can judge after fewer epochs of training has ``fidelities``, the epoch counts that it offers, ascending,
+    and ``at``.
+    """
+
+    fidelities: Sequence[int] = ()
 
     @abstractmethod
     def judge(self, architecture: Hashable, seed: int) -> Outcome:
@@ -46,6 +54,16 @@ class Evaluator(ABC):
     def description(self) -> dict[str, Any]:
         """What decides the scores, as JSON values: it enters a run's config, where it tells two runs apart."""
 
+    def at(self, epochs: int, since: int = 0) -> Evaluator:
+        """The same evaluator, judging after ``epochs``, one of its ``fidelities``.
+
+        ``since``: after how many epochs the same training, with the same seed, was judged and paid for before (0: it
+        begins). Seconds are then those of the rest if that training can be taken up again, and all of them if not.
+        Raises NasbookError for an evaluator without fidelities, and for a number that it does not offer.
+        """
+        check_fidelity(self, epochs)
+        raise NasbookError(f"{type(self).__name__} has fidelities and no at(epochs, since)")
+
     def evaluate(self, architectures: Sequence[Hashable], seed: int = 0) -> np.ndarray:
         """The scores of ``architectures``, (n,) float64, a failed one's 0; without a budget or a journal."""
         seed, asked = checks.whole(seed, "seed"), check_list(architectures)
@@ -53,6 +71,25 @@ class Evaluator(ABC):
             name_of(architecture)
         jobs = [(one, seed_of(seed, order)) for order, one in enumerate(asked)]
         return np.array([judged(self, job)[0] for job in jobs], dtype=np.float64)
+
+
+def check_fidelity(evaluator: Evaluator, epochs: int) -> int:
+    """``epochs`` if ``evaluator`` offers it. Raises NasbookError otherwise."""
+    offered = evaluator.fidelities
+    if not offered:
+        raise NasbookError(
+            f"a {type(evaluator).__name__} has one score for an architecture and none after fewer epochs: "
+            "give a Lookup of a table, or a Training"
+        )
+    if epochs not in offered:
+        raise NasbookError(f"there is no score after {epochs!r} epochs: {offered_in_words(offered)}")
+    return epochs
+
+
+def offered_in_words(offered: Sequence[int]) -> str:
+    """What an evaluator offers, for a sentence."""
+    counts = f"{offered[0]} to {offered[-1]}" if isinstance(offered, range) else ", ".join(map(str, offered))
+    return f"the evaluator offers {counts}"
 
 
 def check_list(architectures: Iterable[Hashable]) -> list[Hashable]:
