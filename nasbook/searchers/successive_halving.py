@@ -14,7 +14,7 @@ from pydantic import Field
 from nasbook.analysis.measures import best_places
 from nasbook.base.errors import NasbookError
 from nasbook.spaces.tokens import random_tokens
-from nasbook.trials.interface import Evaluator, check_fidelity, offered_in_words
+from nasbook.trials.interface import Evaluator, check_fidelity, fidelities_of, in_words
 from nasbook.trials.running import Trial, TrialConfig
 
 
@@ -36,7 +36,7 @@ class Config(HalvingConfig):
     settings are ours but ``eta`` 2, the paper's.
     """
 
-    arms: int = Field(64, gt=1)
+    arms: int = Field(64, gt=1, le=10_000)
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
@@ -73,16 +73,16 @@ def ladder(evaluator: Evaluator, config: HalvingConfig) -> tuple[int, ...]:
     Algorithm 1 measures R in units of r. Raises NasbookError for an evaluator without fidelities, an R that it does
     not offer, one rung alone, and where two rungs would be rounded to the same epochs.
     """
-    offered, eta = evaluator.fidelities, config.eta
-    most = check_fidelity(evaluator, max(offered, default=0) if config.epochs is None else config.epochs)
+    offered, eta = fidelities_of(evaluator), config.eta
+    most = check_fidelity(evaluator, config.epochs or offered[-1])
     powers = [eta**s for s in reversed(range(rungs_of(most // offered[0], eta)))]
     rungs = tuple(max(count for count in offered if count * power <= most) for power in powers)
     if len(rungs) == 1:
         alone = f"with eta={eta} the rung of {most} epochs is the only one"
-        raise NasbookError(f"{alone}, and nothing is halved: {offered_in_words(offered)}")
+        raise NasbookError(f"{alone}, and nothing is halved: {in_words(offered)}")
     if len(set(rungs)) < len(rungs):
         asked = ", ".join(f"{most / power:.4g}" for power in powers)
-        raise NasbookError(f"eta={eta} asks for {asked} epochs and {offered_in_words(offered)}: choose a larger eta")
+        raise NasbookError(f"eta={eta} asks for {asked} epochs and {in_words(offered)}: choose a larger eta")
     return rungs
 
 

@@ -92,8 +92,8 @@ class Lookup(Evaluator):
     def at(self, epochs: int, since: int = 0) -> Lookup:
         """The look-up after ``epochs``, see :meth:`nasbook.trials.interface.Evaluator.at`."""
         fewer = copy.copy(self)
-        fewer.epochs = check_fidelity(self, epochs)
-        fewer.since = check_fidelity(self, since) if since and self.table.on_the_way else 0
+        fewer.epochs = check_fidelity(self, epochs, since)
+        fewer.since = since if self.table.on_the_way else 0
         return fewer
 
     def judge(self, architecture: Hashable, seed: int) -> Outcome:
@@ -161,7 +161,7 @@ class Training(Evaluator):
     def at(self, epochs: int, since: int = 0) -> Training:
         """The training of ``epochs``, see :meth:`nasbook.trials.interface.Evaluator.at`."""
         fewer = copy.copy(self)
-        fewer.config = self.config.model_copy(update={"epochs": check_fidelity(self, epochs)})
+        fewer.config = self.config.model_copy(update={"epochs": check_fidelity(self, epochs, since)})
         return fewer
 
     def judge(self, architecture: Hashable, seed: int) -> Outcome:

@@ -73,23 +73,35 @@ class Evaluator(ABC):
         return np.array([judged(self, job)[0] for job in jobs], dtype=np.float64)
 
 
-def check_fidelity(evaluator: Evaluator, epochs: int) -> int:
-    """``epochs`` if ``evaluator`` offers it. Raises NasbookError otherwise."""
-    offered = evaluator.fidelities
-    if not offered:
-        raise NasbookError(
-            f"a {type(evaluator).__name__} has one score for an architecture and none after fewer epochs: "
-            "give a Lookup of a table, or a Training"
-        )
-    if epochs not in offered:
-        raise NasbookError(f"there is no score after {epochs!r} epochs: {offered_in_words(offered)}")
+def check_fidelity(evaluator: Evaluator, epochs: int, since: int = 0) -> int:
+    """``epochs`` if ``evaluator`` offers it, and ``since`` if that is not 0. Raises NasbookError otherwise."""
+    offered = fidelities_of(evaluator)
+    for asked in (epochs, since) if since else (epochs,):
+        if asked not in offered:
+            raise NasbookError(f"there is no score after {asked!r} epochs: {in_words(offered)}")
+    if since > epochs:
+        raise NasbookError(f"a training of {since} epochs cannot go on to {epochs}")
     return epochs
 
 
-def offered_in_words(offered: Sequence[int]) -> str:
+def fidelities_of(evaluator: Evaluator) -> list[int]:
+    """The epoch counts that it offers. Raises NasbookError for none, and for what is not positive and ascending."""
+    kind = type(evaluator).__name__
+    offered = [checks.whole(epochs, f"an entry of {kind}.fidelities", 1) for epochs in evaluator.fidelities]
+    if not offered:
+        raise NasbookError(
+            f"a {kind} has one score for an architecture and none after fewer epochs: "
+            "give a Lookup of a table, or a Training"
+        )
+    if offered != sorted(set(offered)):
+        raise NasbookError(f"{kind}.fidelities are {offered}: they must be ascending")
+    return offered
+
+
+def in_words(offered: Sequence[int]) -> str:
     """What an evaluator offers, for a sentence."""
-    counts = f"{offered[0]} to {offered[-1]}" if isinstance(offered, range) else ", ".join(map(str, offered))
-    return f"the evaluator offers {counts}"
+    every = len(offered) > 2 and offered[-1] - offered[0] == len(offered) - 1
+    return f"the evaluator offers {f'{offered[0]} to {offered[-1]}' if every else ', '.join(map(str, offered))}"
 
 
 def check_list(architectures: Iterable[Hashable]) -> list[Hashable]:

@@ -77,7 +77,7 @@ def synflow(net: nn.Module, images: Tensor, labels: Tensor) -> float:
     of the weights before it, and by Euler's theorem each of these layers would have exactly 0. (The authors' released
     code evaluates in this mode; Abdelfattah et al. leave BatchNorm out, which differs by its factor (1 + 1e-5)^-1/2.)
     """
-    flowing = copy.deepcopy(net).double().eval()
+    flowing = copy.deepcopy(net).requires_grad_().double().eval()
     with torch.no_grad():
         for parameter in flowing.parameters():
             parameter.abs_()
@@ -122,8 +122,8 @@ def slopes(value: Tensor, inputs: list[Tensor]) -> tuple[Tensor, ...]:
 
 
 def by_batch(net: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose BatchNorms normalise by the batch."""
-    judged = copy.deepcopy(net).eval()
+    """A copy in evaluation mode, nothing frozen, whose BatchNorms normalise by the batch."""
+    judged = copy.deepcopy(net).requires_grad_().eval()
     for norm in batch_norms(judged):
         norm.train()
     return judged

@@ -84,6 +84,11 @@ class Forgetful(Evaluator):
     judge = description = None
 
 
+class Offering(Forgetful):
+    def __init__(self, *fidelities):
+        self.fidelities = fidelities
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -93,6 +98,12 @@ class Forgetful(Evaluator):
         (lambda: Lookup(TinyTable()).at(4, since=2), "there is no score after 2 epochs"),
         (lambda: Lookup(TinyTable()).at("4"), "there is no score after '4' epochs"),
         (lambda: Forgetful().at(1), "Forgetful has fidelities and no at"),
+        (lambda: Lookup(TinyTable()).at(1, since=4), "a training of 4 epochs cannot go on to 1"),
+        (lambda: Offering(4, 1).at(4), r"Offering.fidelities are \[4, 1\]: they must be ascending"),
+        (lambda: Offering(1, 1).at(1), "they must be ascending"),
+        (lambda: Offering(0, 1).at(1), "an entry of Offering.fidelities is 0: it must be a whole number of at least 1"),
+        (lambda: Offering("1").at(1), "an entry of Offering.fidelities is '1'"),
+        (lambda: Offering(*range(1, 9)).at(9), "the evaluator offers 1 to 8"),
         (lambda: Forgetful().at(3), "there is no score after 3 epochs: the evaluator offers 1, 2"),
     ],
 )

@@ -176,6 +176,11 @@ def test_a_net_is_left_as_it_was(name, batch):
     assert all(module.training for module in net.modules()) and all(p.grad is None for p in net.parameters())
 
 
+@pytest.mark.parametrize("name", PROXIES)
+def test_frozen_weights_count_too(name, batch):
+    assert PROXIES[name](small(CELL, 0).requires_grad_(False), *batch) == PROXIES[name](small(CELL, 0), *batch)
+
+
 @pytest.mark.parametrize("name", ["grad_norm", "snip", "jacob_cov"])
 def test_dropout_draws_nothing(name, batch):
     before = torch.get_rng_state()

@@ -199,6 +199,7 @@ def test_bad_input_is_one_sentence_and_leaves_no_folder(method, evaluator, setti
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
-def test_one_arm_is_refused():
-    with pytest.raises(nb.NasbookError, match="arms is 1"):
-        play("successive_halving", arms=1)
+@pytest.mark.parametrize("arms", [1, 10_001])
+def test_one_arm_is_refused_and_so_are_too_many(arms):
+    with pytest.raises(nb.NasbookError, match=f"arms is {arms}:"):
+        play("successive_halving", arms=arms)
