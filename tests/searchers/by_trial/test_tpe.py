@@ -1,6 +1,7 @@
 """Optuna's TPE by ask and tell: what it is told, what is repeatable, and that it says nothing."""
 
 import builtins
+import logging
 
 import numpy as np
 import optuna
@@ -88,15 +89,20 @@ def test_decisions_without_a_choice_are_allowed():
     assert {one[0] for one in trial.ledger.architectures} == {"a"}
 
 
-def test_optuna_says_nothing_and_speaks_again_afterwards(capfd):
-    before = optuna.logging.get_verbosity()
+def test_optuna_says_nothing_and_speaks_again_afterwards():
+    heard, before = [], optuna.logging.get_verbosity()
+    ear = logging.Handler()
+    ear.emit = heard.append
+    logging.getLogger("optuna").addHandler(ear)
     optuna.logging.set_verbosity(optuna.logging.INFO)
     try:
         play(evaluations=12)
-        assert optuna.logging.get_verbosity() == optuna.logging.INFO
+        assert heard == []
+        optuna.create_study()
+        assert len(heard) == 1
     finally:
         optuna.logging.set_verbosity(before)
-    assert capfd.readouterr() == ("", "")
+        logging.getLogger("optuna").removeHandler(ear)
 
 
 def test_without_optuna_one_sentence_says_how_to_get_it(monkeypatch, tmp_path):
