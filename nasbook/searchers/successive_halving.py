@@ -7,9 +7,9 @@ is: rung i trains for r eta^i epochs in all. (The older paper divides one budget
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nasbook.analysis.measures import best_places
 from nasbook.base.errors import NasbookError
@@ -37,6 +37,12 @@ class Config(HalvingConfig):
     """
 
     arms: int = Field(64, gt=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _halves(self) -> Self:
+        if self.arms < self.eta:
+            raise ValueError(f"of {self.arms} arms no one in {self.eta} can go on: arms must be at least eta")
+        return self
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {

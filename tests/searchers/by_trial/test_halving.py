@@ -203,3 +203,9 @@ def test_bad_input_is_one_sentence_and_leaves_no_folder(method, evaluator, setti
 def test_one_arm_is_refused_and_so_are_too_many(arms):
     with pytest.raises(nb.NasbookError, match=f"arms is {arms}:"):
         play("successive_halving", arms=arms)
+
+
+def test_fewer_arms_than_eta_are_refused():
+    with pytest.raises(nb.NasbookError, match="of 3 arms no one in 4 can go on"):
+        play("successive_halving", arms=3, eta=4)
+    assert len(play("successive_halving", arms=4, eta=4, evaluations=5)[0].asked) == 5
