@@ -33,6 +33,11 @@ def incumbents(scores: Sequence[float]) -> np.ndarray:
     return np.maximum.accumulate(np.where(new, np.arange(len(best)), 0))
 
 
+def best_places(values: np.ndarray, count: int) -> list[int]:
+    """The places of the ``count`` largest numbers of (n,), the largest first, the first of equals first."""
+    return np.argsort(-values, kind="stable")[:count].tolist()
+
+
 def expected_best(values: Sequence[float], evaluations: int) -> np.ndarray:
     """(evaluations,): mean of the best of 1, 2, ... architectures drawn uniformly, with replacement, from a table.
 

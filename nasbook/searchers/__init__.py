@@ -25,7 +25,13 @@ METHODS = {
 SHARING = {"enas": "nasbook.searchers.enas"}
 """The same for searches with shared weights and a controller, see :mod:`nasbook.searchers.enas.loop`."""
 
-TRIALS = {name: f"nasbook.searchers.{name}" for name in ("random_search", "evolution", "nas_rl", "pnas")}
+TRIALS = {
+    name: f"nasbook.searchers.{name}"
+    for name in (
+        *("random_search", "evolution", "nas_rl", "pnas"),
+        *("local_search", "tpe", "successive_halving", "hyperband"),
+    )
+}
 """The same for the searches without a super-net, see :mod:`nasbook.trials`."""
 
 NAMED.update(METHODS | SHARING | TRIALS)
@@ -50,8 +56,10 @@ def search(
 
     ``data`` trains the super-net of "darts", "snas", "gdas", "data", "msg_das", "pc_darts", "rsws" and "enas"; the test
     part is not touched, and ``space`` is a name: "darts" or "edges" (of "enas": "micro", "macro", "edges").
-    "random_search", "evolution", "nas_rl", "pnas" and a method of your own propose architectures of ``space`` and are
-    told what the ``evaluator`` finds; they also take ``mapper``.
+    "random_search", "evolution", "nas_rl", "pnas", "local_search", "tpe" (with Optuna installed), "successive_halving",
+    "hyperband" and a method of your own propose architectures of ``space`` and are told what the ``evaluator`` finds;
+    they also take ``mapper``. The two that halve need an evaluator that can judge after fewer epochs, which a look-up
+    and a training can.
 
     ``profile`` "smoke" (about a minute on two CPU cores with images of 16 pixels), "lesson" or "paper" (the
     published protocol); ``overrides`` replace single settings of the method's Config. ``out`` is the run folder

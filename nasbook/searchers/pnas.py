@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from nasbook.analysis.measures import spearman
+from nasbook.analysis.measures import best_places, spearman
 from nasbook.base.errors import NasbookError
 from nasbook.searchers.predictors import Ensemble
 from nasbook.spaces.edges.growing import check_growing, grown
@@ -81,11 +81,6 @@ def grow(trial: Trial, learn: Learn) -> Hashable:
         trial.note(level=level, candidates=len(candidates), kept=len(beam))
         _note_ranking(trial, "next_size", expected[chosen], [known[cell] for cell in beam])
     return max(beam, key=known.__getitem__)
-
-
-def best_places(expected: np.ndarray, count: int) -> list[int]:
-    """The places of the ``count`` largest numbers of (n,), the largest first, the first of equals first."""
-    return np.argsort(-expected, kind="stable")[:count].tolist()
 
 
 def fitted(trial: Trial, cells: Sequence[Hashable], scores: Sequence[float], level: int) -> Predict:

@@ -4,7 +4,7 @@ Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Searc
 (Liu et al., 2019, arXiv 1806.09055, section 3.2) compares itself with the best of 24 random cells.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -42,9 +42,17 @@ def search(trial: Trial) -> None:
 
 def draw(trial: Trial, seen: set[Tokens]) -> Tokens | None:
     """A uniform token list; if they are to be distinct, one that is not ``seen``, and None if none is found."""
+    if not trial.config.distinct:
+        return random_tokens(trial.space, trial.rng)
+    if (tokens := unseen(trial, seen)) is not None:
+        seen.add(tokens)
+    return tokens
+
+
+def unseen(trial: Trial, seen: Collection[Tokens]) -> Tokens | None:
+    """A uniform one of the token lists that are not ``seen``; None if ``TRIES`` draws find none."""
     for _ in range(TRIES):
         tokens = random_tokens(trial.space, trial.rng)
-        if not trial.config.distinct or tokens not in seen:
-            seen.add(tokens)
+        if tokens not in seen:
             return tokens
     return None

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "interface": ["ChildFailed", "Evaluator", "Outcome"],
+        "proxies": ["Proxy"],
         "running": ["TrialMethod", "Trial", "TrialConfig", "play", "repeat", "run"],
     },
 )

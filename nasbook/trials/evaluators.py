@@ -7,9 +7,11 @@ is a function of yours. A search spends them through a :class:`nasbook.trials.le
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ import numpy as np
 from nasbook.base import checks
 from nasbook.base.config import profile_values
 from nasbook.base.errors import NasbookError, one_of
-from nasbook.trials.interface import ChildFailed, Evaluator, Outcome
+from nasbook.trials.interface import ChildFailed, Evaluator, Outcome, check_fidelity
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,7 +58,13 @@ class Lookup(Evaluator):
     ``split`` and ``epochs`` (None: the table's most) say which accuracy. ``seed`` "drawn": that of one of the table's
     trainings, drawn anew for each evaluation, as if it were trained now; None: their mean, which no search could
     afford; a number: that training. Raises NasbookError for what the table does not have.
+
+    It can judge ``at`` fewer epochs, where the table has them. A training that goes on costs the seconds of the rest
+    in a table whose accuracies are those on the way (cellbench). In NAS-Bench-201 the trainings of 12 and of 200 epochs
+    have learning rates of their own, so the longer one begins anew and costs all its seconds.
     """
+
+    since = 0
 
     def __init__(
         self, table: Table, *, split: str = "valid", epochs: int | None = None, seed: int | str | None = DRAWN
@@ -71,11 +79,29 @@ class Lookup(Evaluator):
                 raise NasbookError(f"{table!r}: there is no seed to draw; look up the means with seed=None")
         self.judge(next(iter(table.space)), 0)  # raises for a split, a number of epochs or a seed that is not there
 
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """The table's epoch counts, up to ``epochs``, after which it has such a score."""
+        first, found = next(iter(self.table.space)), []
+        for epochs in self.table.epochs:
+            with suppress(NasbookError):
+                self.table.accuracy(first, self.split, epochs, seed=None if self.seed == DRAWN else self.seed)
+                found.append(epochs)
+        return tuple(epochs for epochs in found if epochs <= self.epochs)
+
+    def at(self, epochs: int, since: int = 0) -> Lookup:
+        """The look-up after ``epochs``, see :meth:`nasbook.trials.interface.Evaluator.at`."""
+        fewer = copy.copy(self)
+        fewer.epochs = check_fidelity(self, epochs, since)
+        fewer.since = since if self.table.on_the_way else 0
+        return fewer
+
     def judge(self, architecture: Hashable, seed: int) -> Outcome:
         """The table's accuracy, a fraction, and its seconds of training."""
         chosen = self.table.seeds[seed % len(self.table.seeds)] if self.seed == DRAWN else self.seed
         score = self.table.accuracy(architecture, self.split, self.epochs, seed=chosen)
-        return Outcome(score, self.table.seconds(architecture, self.epochs))
+        paid = self.table.seconds(architecture, self.since) if self.since else 0.0
+        return Outcome(score, self.table.seconds(architecture, self.epochs) - paid)
 
     def scores(self) -> np.ndarray:
         """All that it may say, (S, A): of each architecture in the space's order, one row a seed that may be drawn."""
@@ -97,6 +123,9 @@ class Training(Evaluator):
     last ``best_of_last`` epochs, and the test part is not touched. ``split_seed`` decides which images these are, the
     evaluation's own seed decides weights, order and augmentation. ``profile`` and ``overrides`` are settings of
     :func:`nasbook.train`. A network that cannot be built or diverges is a failed child.
+
+    It can judge ``at`` any fewer epochs. That is a training of its own, whose learning rate falls within them: a longer
+    one begins anew, and costs all its seconds.
     """
 
     def __init__(
@@ -126,6 +155,17 @@ class Training(Evaluator):
         trained_on = len(self.parts["weights"]) + len(self.parts["alphas"])
         if self.config.batch_size > trained_on:
             raise NasbookError(f"batch_size is {self.config.batch_size}, and a child has {trained_on:,} images")
+
+    @property
+    def fidelities(self) -> range:
+        """1 to the ``epochs`` of its settings."""
+        return range(1, self.config.epochs + 1)
+
+    def at(self, epochs: int, since: int = 0) -> Training:
+        """The training of ``epochs``, see :meth:`nasbook.trials.interface.Evaluator.at`."""
+        fewer = copy.copy(self)
+        fewer.config = self.config.model_copy(update={"epochs": check_fidelity(self, epochs, since)})
+        return fewer
 
     def judge(self, architecture: Hashable, seed: int) -> Outcome:
         """Build, train, and look at the selection part. Seconds are those of the clock."""

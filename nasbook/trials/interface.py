@@ -1,5 +1,7 @@
 """What a search without a super-net asks for a score, and what an answer may be: the seam between both."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
@@ -33,7 +35,13 @@ class Outcome(NamedTuple):
 
 
 class Evaluator(ABC):
-    """Judges architectures. A kind of evaluator has ``judge`` and ``description``."""
+    """Judges architectures. A kind of evaluator has ``judge`` and ``description``.
+
+    One that can judge after fewer epochs of training has ``fidelities``, the epoch counts that it offers, ascending,
+    and ``at``.
+    """
+
+    fidelities: Sequence[int] = ()
 
     @abstractmethod
     def judge(self, architecture: Hashable, seed: int) -> Outcome:
@@ -46,6 +54,16 @@ class Evaluator(ABC):
     def description(self) -> dict[str, Any]:
         """What decides the scores, as JSON values: it enters a run's config, where it tells two runs apart."""
 
+    def at(self, epochs: int, since: int = 0) -> Evaluator:
+        """The same evaluator, judging after ``epochs``, one of its ``fidelities``.
+
+        ``since``: after how many epochs the same training, with the same seed, was judged and paid for before (0: it
+        begins). Seconds are then those of the rest if that training can be taken up again, and all of them if not.
+        Raises NasbookError for an evaluator without fidelities, and for a number that it does not offer.
+        """
+        check_fidelity(self, epochs)
+        raise NasbookError(f"{type(self).__name__} has fidelities and no at(epochs, since)")
+
     def evaluate(self, architectures: Sequence[Hashable], seed: int = 0) -> np.ndarray:
         """The scores of ``architectures``, (n,) float64, a failed one's 0; without a budget or a journal."""
         seed, asked = checks.whole(seed, "seed"), check_list(architectures)
@@ -53,6 +71,37 @@ class Evaluator(ABC):
             name_of(architecture)
         jobs = [(one, seed_of(seed, order)) for order, one in enumerate(asked)]
         return np.array([judged(self, job)[0] for job in jobs], dtype=np.float64)
+
+
+def check_fidelity(evaluator: Evaluator, epochs: int, since: int = 0) -> int:
+    """``epochs`` if ``evaluator`` offers it, and ``since`` if that is not 0. Raises NasbookError otherwise."""
+    offered = fidelities_of(evaluator)
+    for asked in (epochs, since) if since else (epochs,):
+        if asked not in offered:
+            raise NasbookError(f"there is no score after {asked!r} epochs: {in_words(offered)}")
+    if since > epochs:
+        raise NasbookError(f"a training of {since} epochs cannot go on to {epochs}")
+    return epochs
+
+
+def fidelities_of(evaluator: Evaluator) -> list[int]:
+    """The epoch counts that it offers. Raises NasbookError for none, and for what is not positive and ascending."""
+    kind = type(evaluator).__name__
+    offered = [checks.whole(epochs, f"an entry of {kind}.fidelities", 1) for epochs in evaluator.fidelities]
+    if not offered:
+        raise NasbookError(
+            f"a {kind} has one score for an architecture and none after fewer epochs: "
+            "give a Lookup of a table, or a Training"
+        )
+    if offered != sorted(set(offered)):
+        raise NasbookError(f"{kind}.fidelities are {offered}: they must be ascending")
+    return offered
+
+
+def in_words(offered: Sequence[int]) -> str:
+    """What an evaluator offers, for a sentence."""
+    every = len(offered) > 2 and offered[-1] - offered[0] == len(offered) - 1
+    return f"the evaluator offers {f'{offered[0]} to {offered[-1]}' if every else ', '.join(map(str, offered))}"
 
 
 def check_list(architectures: Iterable[Hashable]) -> list[Hashable]:

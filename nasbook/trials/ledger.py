@@ -73,15 +73,25 @@ class Ledger:
             raise NasbookError("nothing is evaluated yet, so there is no best architecture")
         return max(self.rows, key=lambda row: (row.score, not row.failure))
 
-    def evaluate(self, architectures: Sequence[Hashable]) -> np.ndarray:
+    def evaluate(
+        self,
+        architectures: Sequence[Hashable],
+        *,
+        evaluator: Evaluator | None = None,
+        orders: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """The scores of ``architectures``, (n,) float64, in their order; a failed one has 0.
+
+        ``evaluator`` judges these in place of the ledger's own: that one ``at`` fewer epochs. ``orders`` (n,) are the
+        numbers of the evaluations whose seeds they have (None: their own), so that a training can go on.
 
         Raises BudgetSpent when the budget ends before them (those that it pays are evaluated and kept), and
         NasbookError if the journal tells of other architectures, or a score is no reward.
         """
         asked, begun = check_list(architectures), len(self.rows)
         paid = asked if self.left >= len(asked) else asked[: int(self.left)]
-        for architecture, row in zip(paid, self._evaluations(paid)):
+        seeds = [seed_of(self.seed, order) for order in orders or range(begun, begun + len(asked))]
+        for architecture, row in zip(paid, self._evaluations(paid, evaluator or self.evaluator, seeds)):
             self.architectures.append(architecture)
             self.rows.append(row)
             self.seconds += row.seconds
@@ -96,7 +106,9 @@ class Ledger:
         """One row an evaluation: order, architecture, score, seconds, failure."""
         return as_table(self.rows)
 
-    def _evaluations(self, architectures: list[Hashable]) -> Iterator[Evaluation]:
+    def _evaluations(
+        self, architectures: list[Hashable], evaluator: Evaluator, seeds: list[int]
+    ) -> Iterator[Evaluation]:
         """The next evaluations: from the journal while it lasts, then from the evaluator, into the journal."""
         begun = len(self.rows)
         names = [name_of(architecture) for architecture in architectures]
@@ -109,8 +121,8 @@ class Ledger:
                 )
             yield row
         first = begun + len(known)
-        jobs = [(one, seed_of(self.seed, order)) for order, one in enumerate(architectures[len(known) :], first)]
-        results = self._mapper(partial(judged, self.evaluator), jobs) if jobs else ()
+        jobs = list(zip(architectures[len(known) :], seeds[len(known) :]))
+        results = self._mapper(partial(judged, evaluator), jobs) if jobs else ()
         for order, (name, result) in enumerate(zip(names[len(known) :], results, strict=True), first):
             row = Evaluation(order, name, *result)
             if self._journal:

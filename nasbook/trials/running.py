@@ -80,7 +80,8 @@ class TrialMethod(Protocol):
 
     ``search`` evaluates until the budget is spent, or returns earlier. It returns the architecture that it found, one
     of those evaluated, or None for the best of them. It draws from ``trial.rng`` alone and looks at no clock, so that
-    the same scores lead it the same way.
+    the same scores lead it the same way. A method that cannot run everywhere also has ``check(evaluator, config)``,
+    which raises NasbookError before a folder is claimed.
     """
 
     Config: type[TrialConfig]
@@ -112,6 +113,8 @@ def run(
     config = _config(module, profile, seed, overrides)
     check_space(space)
     Ledger(evaluator, mapper=mapper)  # raises for what is none, before the folder is claimed
+    if hasattr(module, "check"):
+        module.check(evaluator, config)
     header = {
         "method": name,
         "profile": profile,

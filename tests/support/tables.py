@@ -24,7 +24,7 @@ class TinyTable:
 
     def __init__(self):
         self.space = Listed(SPACE.alternatives)
-        self.epochs, self.seeds, self.splits = (1, 4), (7, 8, 9), ("valid", "test")
+        self.epochs, self.seeds, self.splits, self.on_the_way = (1, 4), (7, 8, 9), ("valid", "test"), True
 
     def accuracy(self, architecture, split, epochs=None, seed=None):
         if split not in self.splits or epochs not in (None, *self.epochs) or seed not in (None, *self.seeds):

@@ -24,18 +24,27 @@ from nasbook.spaces.blocks.pnas_cells import PnasCells
 from nasbook.spaces.tokens import Product
 
 class Slow(Evaluator):
-    "A noisy score; every seventh child fails."
+    "A noisy score, better after more epochs; every seventh child fails."
+    fidelities, epochs = (1, 2, 4), 4
+    def at(self, epochs, since=0):
+        fewer = Slow()
+        fewer.epochs = epochs
+        return fewer
     def judge(self, architecture, seed):
         time.sleep(0.02)
         rng = np.random.default_rng(seed)
         if rng.integers(7) == 0:
             raise ChildFailed("unlucky, said the seed", seconds=1.5)
-        return Outcome(sum(map(ord, str(architecture))) % 500 / 600 + rng.random() / 10, rng.random())
+        return Outcome(sum(map(ord, str(architecture))) % 500 / 600 + self.epochs * rng.random() / 40, rng.random())
     def description(self):
         return {"kind": "slow"}
 
 method, folder, batch = sys.argv[1:]
-space, settings = Product((tuple("abcd"),) * 5), {"batch": int(batch)}
+space, settings = Product((tuple("abcd"),) * 5), {}
+if method in ("evolution", "random_search"):
+    settings = {"batch": int(batch)}
+if method == "successive_halving":
+    settings = {"arms": int(batch)}
 if method == "pnas":
     space = PnasCells(3, ("sep_conv_3x3", "max_pool_3x3", "skip_connect"))
     settings = {"beam": int(batch), "units": 6, "steps": 10}
@@ -58,11 +67,15 @@ def rows_in(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "batch"), [("evolution", 1), ("random_search", 5), ("pnas", 50)])
+@pytest.mark.parametrize(
+    ("method", "batch"),
+    [("evolution", 1), ("random_search", 5), ("pnas", 50), ("successive_halving", 10), ("hyperband", 1),
+     ("local_search", 1), ("tpe", 1)],
+)  # fmt: skip
 def test_a_search_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path, method, batch):
     """SIGKILL, three times, after some evaluations of each process; the end must be the same byte for byte.
 
-    ``batch`` is the beam of PNAS, whose levels hold 21, 50 and 49 evaluations.
+    ``batch`` is the beam of PNAS, whose levels hold 21, 50 and 49 evaluations, and the arms of successive halving.
     """
     unbroken, broken, rng = tmp_path / "unbroken", tmp_path / "broken", random.Random(batch)
     process = start(method, unbroken, batch)

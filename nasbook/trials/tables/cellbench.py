@@ -116,6 +116,7 @@ def load(path: str | Path | None = None) -> Table:
         count=_counter(found),
         missing=missing,
         remedy=f": {_lacking(place, len(missing), len(found.rows))}" if missing else "",
+        on_the_way=True,
     )
 
 

@@ -45,6 +45,8 @@ class Table:
     nothing: ``accuracies`` and ``losses``, split to (R, E, S), and ``seconds`` (R, E). ``rows`` (A,) says which of
     the R each of the A in ``space`` is, ``count`` what a string's network costs, ``remedy`` what to do about what is
     missing. ``alike`` (R,), where there are no seeds: equal numbers for trainings of one and the same network.
+    ``on_the_way``: whether accuracies after fewer epochs are those of one training on its way to the most, and not of
+    shorter trainings.
     """
 
     def __init__(
@@ -63,8 +65,9 @@ class Table:
         alike: np.ndarray | None = None,
         missing: Sequence[tuple[str, int]] = (),
         remedy: str = "",
+        on_the_way: bool = False,
     ) -> None:
-        self.name, self.space, self.trained = name, space, tuple(trained)
+        self.name, self.space, self.trained, self.on_the_way = name, space, tuple(trained), on_the_way
         self.epochs, self.splits = tuple(epochs), tuple(accuracies)
         self.missing = tuple(missing)
         self._all_seeds, self._remedy = tuple(seeds), remedy
