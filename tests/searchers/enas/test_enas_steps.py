@@ -186,8 +186,13 @@ def test_settings_of_the_controller_reach_it(digits):
     assert own.baseline([1.0]) == 1.0 and own.baseline.value == 0.5
 
 
-def test_a_search_of_edges_draws_itself_and_has_no_genotype(digits, tmp_path):
+def test_a_search_of_edges_draws_itself_and_its_genotype_is_the_cell(digits, tmp_path):
     run = nb.search("enas", data=digits, out=tmp_path, **SMALL | EDGES | {"epochs": 1})
     assert run.save_figures() == [tmp_path / "figures" / "search.svg"] and run.save_figures()[0].exists()
-    with pytest.raises(nb.NasbookError, match=r"the space 'edges' has no genotype: see \.best"):
+    assert run.genotype == run.best == run.candidates["architecture"][0]
+
+
+def test_a_macro_arc_has_no_genotype(digits, tmp_path):
+    run = nb.search("enas", data=digits, out=tmp_path, **SMALL | {"epochs": 1, "space": "macro", "layers": 3})
+    with pytest.raises(nb.NasbookError, match=r"the space 'macro' has no genotype: see \.best"):
         print(run.genotype)
