@@ -146,8 +146,10 @@ def test_all_methods_write_the_same_quantities(digits, tmp_path):
         run = nb.search(
             method, data=digits, out=tmp_path / method, **settings(method) | {"epochs": 1, "batch_size": 256}
         )
-        found[method] = {(s, q) for s, q in zip(run.trace["split"], run.trace["quantity"]) if s != "alphas"}
-        assert ("alphas" in set(run.trace["split"])) == (method in TWO_LEVELS)
+        said = set(zip(run.trace["split"], run.trace["quantity"]))
+        found[method] = {(split, quantity) for split, quantity in said if split != "alphas"}
+        assert (("alphas", "loss") in said) == (method in TWO_LEVELS)
+        assert (("alphas", "gradient") in said) == (method != "rsws")
         assert run.costs["step"].tolist() == [1] and (run.costs[["seconds", "peak_memory_bytes"]] > 0).all(axis=None)
         assert run.alphas.shape == (2, 2, 5, 8)
         assert method != "pc_darts" or run.betas.shape == (2, 2, 5)

@@ -8,6 +8,7 @@ import pytest
 from tiny import TINY
 
 import nasbook as nb
+from nasbook.searchers import METHODS, SHARING, TRIALS
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_in_a_script_the_sentence_ends_the_process_with_status_2():
     code = "import nasbook as nb; nb.search('gads', data=None)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    known = "darts, snas, gdas, data, msg_das, pc_darts, rsws, enas, random_search, evolution, nas_rl, pnas"
+    known = ", ".join([*METHODS, *SHARING, *TRIALS])
     assert done.stderr.strip() == f"nasbook: unknown method 'gads': valid are {known}; did you mean 'gdas'?"
 
 
