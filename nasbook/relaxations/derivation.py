@@ -32,7 +32,7 @@ def darts_rule(
     their probabilities. Nodes and inputs are named as in pictures: 0, 1, ... and c_{k-2}, c_{k-1}.
     Raises NasbookError if there is no operation but ``none``, or a NaN.
     """
-    return strongest_rule(_softmax(alphas), operations, nodes)
+    return strongest_rule(probabilities(alphas), operations, nodes)
 
 
 def strongest_rule(
@@ -67,7 +67,7 @@ def every_edge_rule(
                 rows.append(_row(node, f"operation from {state_name(source)}", operations, law, order))
         return tuple(tuple(pairs) or (("none", 0),) for pairs in found.values()), rows
 
-    return _by_kind(_softmax(alphas), cell)
+    return _by_kind(probabilities(alphas), cell)
 
 
 def probable_code_rule(
@@ -174,7 +174,8 @@ def _by_kind(laws: Mapping[str, np.ndarray], cell: CellRule) -> tuple[Genotype, 
     return Genotype(cells["normal"], reduce=cells.get("reduce")), pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _softmax(alphas: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def probabilities(alphas: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """softmax of logits (E, O) for each kind of cell, in float64. Raises NasbookError for a NaN."""
     return {kind: softmax(_numbers(kind, alpha), axis=-1) for kind, alpha in alphas.items()}
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """Its costs stand apart from the trace because a clock never repeats itself, and everything else does."""
+    """A trace, snapshots and costs; costs stand apart because a clock never repeats itself, and the rest does."""
 
     def __init__(self) -> None:
         self.rows: list[list] = []

@@ -172,13 +172,13 @@ class EdgeCells:
         return EdgePaths(config.operations, config.channels, config.cells, classes, **sizes)
 
     def darts(self, alphas: Arrays) -> Found:
-        return self.strongest(_softmax(alphas))
+        return self.strongest(derivation.probabilities(alphas))
 
     def strongest(self, strengths: Arrays) -> Found:
         return edge_rule(strengths["normal"], self.operations, none=False)
 
     def every_edge(self, alphas: Arrays) -> Found:
-        return edge_rule(_softmax(alphas)["normal"], self.operations, none=True)
+        return edge_rule(derivation.probabilities(alphas)["normal"], self.operations, none=True)
 
     def probable_code(self, laws: Arrays, draws: int, per: str) -> Found:
         """Its likeliest member, since the cells of a table have one operation on an edge."""
@@ -199,13 +199,6 @@ class EdgeCells:
     def shape(self, found: str, classes: int) -> dict[str, float]:
         counted = count(found, self.config.channels, self.config.cells, classes)
         return {"skips_normal": read_cell(found).count("skip_connect"), "parameters": counted.parameters}
-
-
-def _softmax(alphas: Arrays) -> dict[str, np.ndarray]:
-    return {
-        kind: torch.softmax(torch.as_tensor(alpha, dtype=torch.float64), dim=-1).numpy()
-        for kind, alpha in alphas.items()
-    }
 
 
 SPACES: Mapping[str, type[SearchSpace]] = {"darts": DartsCells, "edges": EdgeCells}
